@@ -1,0 +1,1 @@
+//! Benches of Matrix Architect; see `benches/README.md`.
