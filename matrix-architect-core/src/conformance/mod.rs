@@ -1,0 +1,1 @@
+//! The suites every backend runs. Not covered by semver.

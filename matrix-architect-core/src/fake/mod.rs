@@ -1,0 +1,1 @@
+//! Fakes with state, for tests of code that embeds the SDK.

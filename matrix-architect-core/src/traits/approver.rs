@@ -1,0 +1,46 @@
+//! Asking somebody whether a change may go on.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::{error::Result, event::ApprovalRequest, id::PrincipalId, job::Job, time::Timestamp};
+
+/// What an approver answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Go on.
+    Granted {
+        /// Who says so.
+        by: PrincipalId,
+        /// Their words.
+        comment: Option<String>,
+    },
+    /// Do not.
+    Refused {
+        /// Who says so.
+        by: PrincipalId,
+        /// Their words.
+        comment: Option<String>,
+    },
+    /// Not yet; ask again then, or never if people answer through the API.
+    Pending {
+        /// When to ask again.
+        again_at: Option<Timestamp>,
+    },
+}
+
+/// Asks somebody whether a change may go on.
+///
+/// # Contract
+/// 1. The same question asked twice is one question.
+/// 2. An answer is to the question's binding and to nothing else.
+///
+/// # Cancellation
+/// May be dropped.
+#[async_trait]
+pub trait Approver: Debug + Send + Sync + 'static {
+    /// Asks, or looks for the answer to what was asked before.
+    async fn ask(&self, job: &Job, request: &ApprovalRequest) -> Result<Answer>;
+}
