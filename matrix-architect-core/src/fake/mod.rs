@@ -1,1 +1,39 @@
-//! Fakes with state, for tests of code that embeds the SDK.
+//! Fakes with state, for tests of code that embeds the SDK and for the conformance suites.
+//!
+//! Each obeys the contract of the trait it stands for as strictly as a real backend: what it is
+//! told it remembers, and what the contract forbids it refuses.
+//!
+//! ```
+//! use matrix_architect_core::{fake::FixedClock, traits::Clock};
+//! use std::time::Duration;
+//!
+//! let clock = FixedClock::at("2025-01-01T10:00:00Z".parse()?);
+//! clock.advance(Duration::from_secs(60));
+//! assert_eq!(clock.now().to_string(), "2025-01-01T10:01:00Z");
+//! # Ok::<(), matrix_architect_core::error::Error>(())
+//! ```
+
+mod artifacts;
+mod clock;
+mod ids;
+mod job;
+mod journal;
+mod log;
+mod release;
+mod secrets;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use artifacts::MemoryArtifacts;
+pub use clock::{FixedClock, StepClock};
+pub use ids::CountingIds;
+pub use job::{job, job_ref};
+pub use journal::MemoryJournal;
+pub use log::CollectedLog;
+pub use release::gated_release;
+pub use secrets::{FixedSecrets, NoSecrets};
+
+/// A test that panicked elsewhere has no say in what a fake remembers.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
