@@ -23,6 +23,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod policy;
 pub mod principal;
+pub mod redact;
 pub mod release;
 pub mod secret;
 pub mod tenant;
