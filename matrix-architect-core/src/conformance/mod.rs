@@ -1,1 +1,17 @@
-//! The suites every backend runs. Not covered by semver.
+//! The suites every backend runs: one case for every numbered promise of a trait, of the same
+//! name. Not covered by semver.
+//!
+//! A suite is a macro that expands to one named `#[test]` per case. It takes an expression that
+//! makes a fresh [`Harness`]; the expression may `.await`, for it is evaluated within each test:
+//!
+//! ```ignore
+//! mod store {
+//!     matrix_architect_core::store_suite!(super::MyHarness::fresh().await);
+//! }
+//! ```
+
+mod harness;
+mod runtime;
+
+pub use harness::{Harness, Serves};
+pub use runtime::run;
