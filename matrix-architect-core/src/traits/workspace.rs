@@ -45,6 +45,9 @@ pub struct Checkout {
     pub commit: Option<GitOid>,
     /// The branch the reference named, if it named one.
     pub branch: Option<String>,
+    /// Whether the repository is a work tree whose tracked files differ from the commit: those
+    /// edits are no part of the tree.
+    pub uncommitted: bool,
     /// The files.
     pub tree: Arc<dyn Tree>,
 }

@@ -1,0 +1,156 @@
+//! A directory from which no path leads out.
+//!
+//! Every path is resolved by the kernel from the directory's descriptor with `openat2` and
+//! `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`, so neither `..` nor a symbolic link nor a directory
+//! that is swapped during the walk can lead outside.
+
+use std::{fs::File, io, path::PathBuf};
+
+use matrix_architect_core::{error::Result, path::RelPath};
+use rustix::{
+    fd::OwnedFd,
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat},
+    io::Errno,
+};
+
+use super::fault::fault;
+
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// The kernel asks for another try when a rename elsewhere races with the walk.
+const TRIES: u32 = 64;
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Beneath {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Beneath {
+    pub(super) fn open(path: PathBuf) -> Result<Self> {
+        let fd = rustix::fs::openat(CWD, &path, FOLDER, Mode::empty())
+            .map_err(|source| fault(source, "cannot open the directory", path.display()))?;
+        Ok(Self { fd, path })
+    }
+
+    pub(super) const fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    pub(super) const fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Opens a folder; `""` is the directory itself.
+    pub(super) fn folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+        let path = if path.is_empty() { "." } else { path };
+        self.resolve(path, FOLDER, Mode::empty())
+    }
+
+    /// Opens a regular file for reading.
+    pub(super) fn file(&self, path: &RelPath) -> rustix::io::Result<File> {
+        // Without NONBLOCK a pipe that took the file's place would block for ever.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = self.resolve(path.as_str(), flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&fd)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            Ok(fd.into())
+        } else {
+            Err(Errno::ISDIR)
+        }
+    }
+
+    /// What is at a path; its parents are never followed through links, nor is it.
+    pub(super) fn stat(&self, path: &RelPath) -> rustix::io::Result<Stat> {
+        let (folder, name) = split(path.as_str());
+        let folder = self.folder(folder)?;
+        rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// The target of a symbolic link.
+    pub(super) fn link(&self, path: &RelPath) -> rustix::io::Result<Vec<u8>> {
+        let (folder, name) = split(path.as_str());
+        let folder = self.folder(folder)?;
+        rustix::fs::readlinkat(&folder, name, Vec::new()).map(std::ffi::CString::into_bytes)
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+        for _ in 0..TRIES {
+            match rustix::fs::openat2(&self.fd, path, flags, mode, RESOLVE) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                answer => return answer,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// Makes a folder and those above it.
+    fn make_folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+        match self.folder(path) {
+            Err(Errno::NOENT) => {}
+            answer => return answer,
+        }
+        let mut folder = self.folder("")?;
+        for name in path.split('/') {
+            match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+            folder = rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
+        }
+        Ok(folder)
+    }
+}
+
+/// The parent folder and the name in it.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Writes new entries beneath a directory; nothing that exists is overwritten or followed.
+#[derive(Debug)]
+pub(super) struct TreeWriter<'a> {
+    root: &'a Beneath,
+    /// The folder of the last entry: entries come in path order, so it is mostly the next one's.
+    folder: Option<(String, OwnedFd)>,
+}
+
+impl<'a> TreeWriter<'a> {
+    pub(super) const fn new(root: &'a Beneath) -> Self {
+        Self { root, folder: None }
+    }
+
+    /// Creates a file that does not exist yet.
+    pub(super) fn file(&mut self, path: &RelPath, executable: bool) -> io::Result<File> {
+        let flags = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::EXCL
+            | OFlags::NOFOLLOW
+            | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
+        let (folder, name) = self.enter(path)?;
+        let fd = rustix::fs::openat(folder, name, flags, mode)?;
+        // The mode at creation is cut by the process's umask.
+        rustix::fs::fchmod(&fd, mode)?;
+        Ok(fd.into())
+    }
+
+    /// Creates a symbolic link that does not exist yet.
+    pub(super) fn link(&mut self, path: &RelPath, target: &[u8]) -> io::Result<()> {
+        let (folder, name) = self.enter(path)?;
+        Ok(rustix::fs::symlinkat(target, folder, name)?)
+    }
+
+    fn enter<'p>(&mut self, path: &'p RelPath) -> io::Result<(&OwnedFd, &'p str)> {
+        let (folder, name) = split(path.as_str());
+        let fd = match self.folder.take() {
+            Some((open, fd)) if open == folder => fd,
+            _ => self.root.make_folder(folder)?,
+        };
+        let (_, fd) = self.folder.insert((folder.to_owned(), fd));
+        Ok((fd, name))
+    }
+}
