@@ -138,10 +138,9 @@ fn member(header: &Header, size: u64, extensions: Extensions) -> Result<Member> 
     let kind = match header.entry_type() {
         // Before POSIX a folder was a file whose name ends so.
         EntryType::Regular if path.ends_with('/') && size == 0 => MemberKind::Folder,
-        EntryType::Regular | EntryType::Continuous => MemberKind::File {
-            executable: header.mode().is_ok_and(|mode| mode & 0o100 != 0),
-            size,
-        },
+        EntryType::Regular | EntryType::Continuous => {
+            MemberKind::File { executable: header.mode().is_ok_and(|mode| mode & 0o100 != 0), size }
+        }
         EntryType::Directory => MemberKind::Folder,
         EntryType::Symlink => {
             let target = extensions.target.or_else(|| header.link_name_bytes().map(Into::into));

@@ -15,9 +15,8 @@ use rustix::{
 
 use super::fault::fault;
 
-const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
+const RESOLVE: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// The kernel asks for another try when a rename elsewhere races with the walk.
 const TRIES: u32 = 64;
@@ -125,11 +124,8 @@ impl<'a> TreeWriter<'a> {
 
     /// Creates a file that does not exist yet.
     pub(super) fn file(&mut self, path: &RelPath, executable: bool) -> io::Result<File> {
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
         let (folder, name) = self.enter(path)?;
         let fd = rustix::fs::openat(folder, name, flags, mode)?;

@@ -16,9 +16,7 @@ use matrix_architect_core::{
 };
 use rustix::io::Errno;
 
-use super::{
-    beneath::Beneath, fault::fault, pack::pack, scratch::ScratchDir, walk::walk,
-};
+use super::{beneath::Beneath, fault::fault, pack::pack, scratch::ScratchDir, walk::walk};
 
 /// A tree in a directory of this machine. Clones share the directory; one that came from a
 /// [`Scratch`](super::Scratch) is removed when the last clone and the last stream of it are gone.

@@ -72,9 +72,23 @@ mod tests {
     #[test]
     fn every_alias_of_gits_folder_is_known() {
         for name in [
-            ".git", ".GIT", ".Git", ".git.", ".git ", ".git. .", ".git...", "git~1", "GIT~1",
-            "git~1.", ".g\u{200c}it", "\u{feff}.git", ".git\u{206f}", ".git::$INDEX_ALLOCATION",
-            ".git:stream", "git~1:x", ".g\u{200d}i\u{202e}t ",
+            ".git",
+            ".GIT",
+            ".Git",
+            ".git.",
+            ".git ",
+            ".git. .",
+            ".git...",
+            "git~1",
+            "GIT~1",
+            "git~1.",
+            ".g\u{200c}it",
+            "\u{feff}.git",
+            ".git\u{206f}",
+            ".git::$INDEX_ALLOCATION",
+            ".git:stream",
+            "git~1:x",
+            ".g\u{200d}i\u{202e}t ",
         ] {
             assert!(is_git_folder(name), "{name:?}");
         }
@@ -82,7 +96,8 @@ mod tests {
 
     #[test]
     fn names_that_only_look_like_gits_folder_are_free() {
-        for name in [".gitignore", ".github", "git", ".git-x", "git~2", "x.git", ". git", "gіt~1"] {
+        for name in [".gitignore", ".github", "git", ".git-x", "git~2", "x.git", ". git", "gіt~1"]
+        {
             assert!(!is_git_folder(name), "{name:?}");
         }
     }

@@ -8,12 +8,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
-use matrix_architect_core::{
-    Error,
-    error::Result,
-    path::RelPath,
-    traits::ByteStream,
-};
+use matrix_architect_core::{Error, error::Result, path::RelPath, traits::ByteStream};
 use tokio::sync::mpsc;
 
 use super::{
@@ -68,9 +63,12 @@ pub async fn unpack(
     let mut failed = None;
     while let Some(piece) = packed.next().await {
         match piece {
-            // A writer that stopped has its answer already.
-            Ok(piece) if sender.send(piece).await.is_err() => break,
-            Ok(_) => {}
+            Ok(piece) => {
+                // A writer that stopped has its answer already.
+                if sender.send(piece).await.is_err() {
+                    break;
+                }
+            }
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -131,10 +129,8 @@ impl<'a> Unpacking<'a> {
             MemberKind::Folder => self.budget.charge(0),
             MemberKind::File { executable, size } => {
                 self.charge(&path, size)?;
-                let mut file = self
-                    .writer
-                    .file(&path, executable)
-                    .map_err(|source| clash(source, &path))?;
+                let mut file =
+                    self.writer.file(&path, executable).map_err(|source| clash(source, &path))?;
                 archive.copy(size, &mut file).map_err(|source| match source.kind() {
                     io::ErrorKind::UnexpectedEof => cut(source),
                     _ => fault(source, "cannot write the file", &path),

@@ -31,12 +31,14 @@ fn scan(
     entries: &mut Vec<TreeEntry>,
     folders: &mut Vec<String>,
 ) -> Result<()> {
-    let failed = |source| fault(source, "cannot list the folder", root.path().join(folder).display());
+    let failed =
+        |source| fault(source, "cannot list the folder", root.path().join(folder).display());
     let fd = root.folder(folder).map_err(failed)?;
     for entry in Dir::read_from(&fd).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes().eq_ignore_ascii_case(b".git") {
+        if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes().eq_ignore_ascii_case(b".git")
+        {
             continue;
         }
         let stat = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
