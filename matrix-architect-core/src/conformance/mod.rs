@@ -10,8 +10,11 @@
 //! }
 //! ```
 
+pub mod check;
 mod harness;
 mod runtime;
+pub mod sample;
+pub mod store;
 
 pub use harness::{Harness, Serves};
 pub use runtime::run;
