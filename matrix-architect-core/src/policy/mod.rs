@@ -1,10 +1,12 @@
 //! Whether a change may go on by itself.
 
+mod binding;
 mod risk;
 mod rules;
 
 use serde::{Deserialize, Serialize};
 
+pub use binding::binding;
 pub use risk::{RiskLevel, RiskScore, Signal};
 pub use rules::{RulePolicy, Rules};
 
