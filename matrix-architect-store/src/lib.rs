@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod decide;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(any(feature = "memory", feature = "sqlite"))]

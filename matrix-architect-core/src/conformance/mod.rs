@@ -10,10 +10,12 @@
 //! }
 //! ```
 
+pub mod artifact_store;
 pub mod check;
 mod harness;
 mod runtime;
 pub mod sample;
+pub mod secret_store;
 pub mod store;
 
 pub use harness::{Harness, Serves};
