@@ -10,6 +10,8 @@ pub mod memory;
 mod remember;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod schedule;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod stores;
 pub mod system;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
