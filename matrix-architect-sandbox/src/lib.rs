@@ -1,3 +1,6 @@
 //! Skeleton.
 
 pub mod workspace;
+
+#[cfg(feature = "verify")]
+pub mod verify;
