@@ -1,0 +1,180 @@
+//! Takes files out of the tree, as an archive. Runs inside the session's root as the commands'
+//! user, after the commands have ended.
+//!
+//! Names come from the file system, never from an archive or an index that a command could have
+//! written. Every file is opened beneath the tree without following any link (`openat2`,
+//! `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`), and what is archived is what was opened.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    os::fd::OwnedFd,
+    path::{Component, Path, PathBuf},
+};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+
+use super::{
+    fault::Fault,
+    root::TREE,
+    wire::{CollectRequest, Reply},
+};
+
+/// Writes the archive.
+pub(super) fn main(what: &CollectRequest, archive: OwnedFd) -> Reply {
+    match collect(what, archive) {
+        Ok(()) => Reply::Done,
+        Err(Stop::TooLarge { what, cap }) => Reply::TooLarge { what: what.to_owned(), cap },
+        Err(Stop::Io(cause)) => Reply::Failed(Fault::new("collecting files", &cause)),
+    }
+}
+
+#[derive(Debug)]
+enum Stop {
+    TooLarge { what: &'static str, cap: u64 },
+    Io(io::Error),
+}
+
+impl<E: Into<io::Error>> From<E> for Stop {
+    fn from(cause: E) -> Self {
+        Self::Io(cause.into())
+    }
+}
+
+fn collect(what: &CollectRequest, archive: OwnedFd) -> Result<(), Stop> {
+    let globs = globs(&what.patterns)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let tree = rustix::fs::open(TREE, flags, Mode::empty())?;
+    let mut found = BTreeSet::new();
+    walk(&tree, Path::new(""), false, &globs, what.max_entries, &mut found)?;
+    let mut writer = tar::Builder::new(BufWriter::with_capacity(256 << 10, File::from(archive)));
+    let mut left = what.max_bytes;
+    for path in &found {
+        append(&mut writer, &tree, path, &mut left, what.max_bytes)?;
+    }
+    writer.into_inner()?.flush()?;
+    Ok(())
+}
+
+/// A pattern names files, or directories with all that is in them.
+fn globs(patterns: &[String]) -> Result<GlobSet, Stop> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let pattern = pattern.trim_end_matches('/');
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+        set.add(glob.map_err(io::Error::other)?);
+    }
+    Ok(set.build().map_err(io::Error::other)?)
+}
+
+/// Finds what matches, and everything below a directory that does, in path order.
+fn walk(
+    directory: &OwnedFd,
+    path: &Path,
+    inside_match: bool,
+    globs: &GlobSet,
+    cap: u64,
+    found: &mut BTreeSet<PathBuf>,
+) -> Result<(), Stop> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        // A name that is no text cannot be a path inside a tree.
+        let Ok(name) = str::from_utf8(name) else { continue };
+        let child = path.join(name);
+        let matches = inside_match || globs.is_match(&child);
+        let kind = kind_of(directory, name, entry.file_type())?;
+        if kind == FileType::Directory {
+            let Ok(below) = open_beneath(directory, Path::new(name), OFlags::DIRECTORY) else {
+                continue;
+            };
+            walk(&below, &child, matches, globs, cap, found)?;
+        } else if matches && matches!(kind, FileType::RegularFile | FileType::Symlink) {
+            found.insert(child);
+            if found.len() as u64 > cap {
+                return Err(Stop::TooLarge { what: "entries", cap });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kind_of(directory: &OwnedFd, name: &str, told: FileType) -> rustix::io::Result<FileType> {
+    if told != FileType::Unknown {
+        return Ok(told);
+    }
+    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+    Ok(FileType::from_raw_mode(rustix::fs::statat(directory, name, flags)?.st_mode))
+}
+
+fn open_beneath(tree: &OwnedFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(tree, path, flags, Mode::empty(), resolve)
+}
+
+fn append(
+    writer: &mut tar::Builder<BufWriter<File>>,
+    tree: &OwnedFd,
+    path: &Path,
+    left: &mut u64,
+    cap: u64,
+) -> Result<(), Stop> {
+    let opened = open_beneath(tree, path, OFlags::PATH)?;
+    let found = rustix::fs::fstat(&opened)?;
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => {
+            let size = u64::try_from(found.st_size).unwrap_or(0);
+            *left = left.checked_sub(size).ok_or(Stop::TooLarge { what: "bytes", cap })?;
+            let file = File::from(open_beneath(tree, path, OFlags::empty())?);
+            let mut header = header(&found, tar::EntryType::Regular);
+            header.set_size(size);
+            Ok(writer.append_data(&mut header, path, io::Read::take(file, size))?)
+        }
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(&opened, "", Vec::new())?;
+            let Ok(target) = target.to_str() else { return Ok(()) };
+            if !stays_inside(path, Path::new(target)) {
+                return Ok(());
+            }
+            let mut header = header(&found, tar::EntryType::Symlink);
+            Ok(writer.append_link(&mut header, path, target)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same archive for the same files: no owner, no time, three modes.
+fn header(found: &Stat, kind: tar::EntryType) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(match kind {
+        tar::EntryType::Symlink => 0o777,
+        _ if found.st_mode & 0o111 != 0 => 0o755,
+        _ => 0o644,
+    });
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(0);
+    header
+}
+
+/// Whether a link, taken by its text, points beneath the tree.
+fn stays_inside(link: &Path, target: &Path) -> bool {
+    let mut depth = link.components().count().saturating_sub(1);
+    for component in target.components() {
+        match component {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,73 @@
+//! Isolation by the Linux kernel alone: no daemon, no external binary, as root or without.
+//!
+//! ```no_run
+//! # async fn example(tree: &dyn matrix_architect_core::traits::Tree) -> matrix_architect_core::error::Result<()> {
+//! use matrix_architect_core::{
+//!     id::SessionId,
+//!     traits::{Cancel, Command, Sandbox as _, SessionSpec},
+//! };
+//! use matrix_architect_sandbox::native::{NativeConfig, NativeSandbox};
+//!
+//! let sandbox = NativeSandbox::new(NativeConfig::default())?;
+//! let session = sandbox.open(tree, &SessionSpec::new(SessionId::from_number(1))).await?;
+//! let mut output = Vec::new();
+//! let exit = session.run(&Command::shell("make test"), &mut output, &Cancel::new()).await?;
+//! assert!(exit.verdict.is_success());
+//! session.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Who is who
+//! * The **server**, the program that embeds this crate, is never forked.
+//! * The **helper** is a copy of the same program that does nothing but fork; see
+//!   [`helper_main_if_requested`] for how it starts.
+//! * A **session** is a process of the helper's, pid 1 of its own pid namespace, in a root of its
+//!   own: toolchains read-only, one size-capped space in memory for the tree, the home and the
+//!   temporary folders. Everything a session has lives in its namespaces and ends with it.
+//! * A **command** runs in a pid namespace below the session's, as nobody, without capabilities,
+//!   under landlock and seccomp, in cgroups where the machine lets us make some.
+//!
+//! # What is visible
+//! `/usr` and its companions, the toolchains of [`NativeConfig`], a few files of `/etc`, the
+//! tree at `/workspace`. Not visible: homes, `/run`, `/var`, `/sys`, the host's `/tmp`, processes,
+//! network, sockets and devices.
+//!
+//! What the tree, the home and the temporary folders hold is memory: it counts against the disk
+//! limit, and where a cgroup bounds memory also against that of the command that wrote it.
+
+mod cgroup;
+mod collect;
+mod command;
+mod config;
+mod confine;
+mod doctor;
+mod fault;
+mod helper;
+mod hook;
+mod init;
+mod keeper;
+mod landlock_rules;
+mod launcher;
+mod link;
+mod meter;
+mod output;
+mod owner;
+mod plan;
+mod root;
+mod run;
+mod sandbox;
+mod seccomp_filter;
+mod session;
+mod supervise;
+mod sys;
+mod toolchain;
+mod unpack;
+mod verdict;
+mod wire;
+
+pub use config::{CgroupUse, NativeConfig};
+pub use doctor::{Check, doctor};
+pub use hook::helper_main_if_requested;
+pub use sandbox::NativeSandbox;
+pub use toolchain::{Toolchains, detect_toolchains};

@@ -1,0 +1,323 @@
+//! What a session sees as `/`: the toolchains read-only, a private `/dev`, `/proc`, and one
+//! size-capped space in memory for everything that can be written.
+//!
+//! All of it lives in the session's own mount namespace: when the session's processes are gone,
+//! so is it, whatever happened to the server.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{CWD, Gid, Mode, OFlags, Uid},
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+        OpenTreeFlags, UnmountFlags,
+    },
+};
+
+use super::{
+    fault::{Fault, Step as _},
+    sys,
+    wire::RootPlan,
+};
+
+/// Where the tree is.
+pub(super) const TREE: &str = "/workspace";
+/// Where commands keep their caches and settings.
+pub(super) const HOME: &str = "/home/sandbox";
+
+/// What can be written, by the name of its directory in the writable space, where it appears, and
+/// with which permissions.
+const WRITABLE: [(&str, &str, u32); 4] = [
+    ("tree", TREE, 0o755),
+    ("home", HOME, 0o755),
+    ("tmp", "/tmp", 0o1777),
+    ("shm", "/dev/shm", 0o1777),
+];
+
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+/// A place that exists on every machine and that nobody looks at in this mount namespace again.
+const FOUNDATION: &str = "/tmp";
+
+/// Builds the root and moves into it.
+pub(super) fn build(plan: &RootPlan, disk: u64, user: Option<u32>) -> Result<Scratch, Fault> {
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("making the mounts private")?;
+    // Before the foundation hides what is below it.
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let mut binds = Vec::with_capacity(plan.binds.len() + DEVICES.len());
+    for bind in &plan.binds {
+        binds.push((take(&bind.source, attributes)?, bind.target.clone()));
+    }
+    for device in DEVICES {
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let path = Path::new("/dev").join(device);
+        binds.push((take(&path, attributes)?, path));
+    }
+    let base = tmpfs(&[("size", "1m"), ("nr_inodes", "4096"), ("mode", "0755")], true)?;
+    attach(base.as_fd(), CWD, Path::new(FOUNDATION)).step("mounting the new root")?;
+    rustix::process::fchdir(&base).step("entering the new root")?;
+    furnish(plan)?;
+    let scratch = Scratch::create(disk, user)?;
+    for (mount, target) in &binds {
+        place(mount, target, user)?;
+    }
+    proc(Path::new("proc"))?;
+    rustix::process::pivot_root(".", ".").step("pivoting into the new root")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).step("leaving the host's root")?;
+    rustix::process::chdir("/").step("entering the new root")?;
+    sys::set_mount_attributes(base.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into(), false)
+        .step("making the new root read-only")?;
+    Ok(scratch)
+}
+
+/// A detached, restricted copy of a host path with all that is mounted below it.
+fn take(source: &Path, attributes: MountAttrFlags) -> Result<OwnedFd, Fault> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = rustix::mount::open_tree(CWD, source, flags)
+        .step("opening a host path to show inside")
+        .map_err(|fault| fault.on(source.display()))?;
+    sys::set_mount_attributes(tree.as_fd(), attributes.bits().into(), true)
+        .step("making a host path read-only")
+        .map_err(|fault| fault.on(source.display()))?;
+    Ok(tree)
+}
+
+/// Mounts a taken path where it belongs, making the place for it.
+fn place(mount: &OwnedFd, target: &Path, user: Option<u32>) -> Result<(), Fault> {
+    let inside = relative(target);
+    let owner = owner_of(target, user);
+    let found = rustix::fs::fstat(mount).step("looking at a host path")?;
+    let made = if rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir() {
+        make_directories_of(&inside, owner)
+    } else {
+        let parent = inside.parent().map_or(Ok(()), |parent| make_directories_of(parent, owner));
+        parent.and_then(|()| {
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::open(&inside, flags, Mode::from_raw_mode(0o444)).map(drop)
+        })
+    };
+    made.and_then(|()| attach(mount.as_fd(), CWD, &inside))
+        .step("showing a host path inside")
+        .map_err(|fault| fault.on(target.display()))
+}
+
+/// The same place under the current directory, which is the new root.
+fn relative(path: &Path) -> PathBuf {
+    Path::new(".").join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn make_directories(path: &Path) -> rustix::io::Result<()> {
+    make_directories_of(path, None)
+}
+
+/// Makes a directory and those above it; those that were missing belong to `owner`.
+fn make_directories_of(path: &Path, owner: Option<u32>) -> rustix::io::Result<()> {
+    let mut so_far = PathBuf::new();
+    for part in path.components() {
+        so_far.push(part);
+        match (rustix::fs::mkdir(&so_far, Mode::from_raw_mode(0o755)), owner) {
+            (Ok(()), Some(id)) => {
+                rustix::fs::chown(&so_far, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?;
+            }
+            (Ok(()), None) | (Err(rustix::io::Errno::EXIST), _) => {}
+            (Err(cause), _) => return Err(cause),
+        }
+    }
+    Ok(())
+}
+
+/// Whom a directory made on the way to `target` belongs to: commands may write beside what is
+/// shown in their writable places.
+fn owner_of(target: &Path, user: Option<u32>) -> Option<u32> {
+    user.filter(|_| WRITABLE.iter().any(|(_, writable, _)| target.starts_with(writable)))
+}
+
+/// Links and small files, and the standard places of `/dev`.
+fn furnish(plan: &RootPlan) -> Result<(), Fault> {
+    let standard = [
+        ("/dev/fd", "/proc/self/fd"),
+        ("/dev/stdin", "/proc/self/fd/0"),
+        ("/dev/stdout", "/proc/self/fd/1"),
+        ("/dev/stderr", "/proc/self/fd/2"),
+    ];
+    let own = plan.links.iter().map(|(place, to)| (place.as_str(), to.as_str()));
+    for (link, to) in own.chain(standard) {
+        let link = relative(Path::new(link));
+        link.parent()
+            .map_or(Ok(()), make_directories)
+            .and_then(|()| rustix::fs::symlink(to, &link))
+            .step("making a link in the new root")
+            .map_err(|fault| fault.on(link.display()))?;
+    }
+    for (file, content) in &plan.files {
+        let file = relative(Path::new(file));
+        file.parent()
+            .map_or(Ok(()), make_directories)
+            .map_err(std::io::Error::from)
+            .and_then(|()| std::fs::write(&file, content))
+            .step("writing a file in the new root")
+            .map_err(|fault| fault.on(file.display()))?;
+    }
+    Ok(())
+}
+
+fn tmpfs(options: &[(&str, &str)], executable: bool) -> Result<OwnedFd, Fault> {
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    if !executable {
+        attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    }
+    file_system("tmpfs", options, attributes).step("making a file system in memory")
+}
+
+fn file_system(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> rustix::io::Result<()> {
+    rustix::mount::move_mount(mount, "", at, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// Mounts a `/proc` of the current pid namespace.
+fn proc(at: &Path) -> Result<(), Fault> {
+    make_directories(at).step("making /proc")?;
+    let mount = new_proc()?;
+    attach(mount.as_fd(), CWD, at).step("mounting /proc")
+}
+
+fn new_proc() -> Result<OwnedFd, Fault> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    file_system("proc", &[], attributes).step("making a /proc")
+}
+
+/// Files of `/proc` that tell about the host, not about the command.
+const MASKED: [&str; 6] = [
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/timer_list",
+    "/proc/sysrq-trigger",
+];
+
+/// Replaces the session's `/proc` by the command's, read-only, and returns one that can be
+/// written, which is attached nowhere.
+pub(super) fn fresh_proc() -> Result<OwnedFd, Fault> {
+    let writable = new_proc()?;
+    // The session's own must be there until here: a user namespace gets a new one only while it
+    // already sees a whole one.
+    let shown = new_proc()?;
+    sys::set_mount_attributes(
+        shown.as_fd(),
+        MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into(),
+        false,
+    )
+    .step("making /proc read-only")?;
+    rustix::mount::unmount("/proc", UnmountFlags::DETACH).step("leaving the session's /proc")?;
+    attach(shown.as_fd(), CWD, Path::new("/proc")).step("mounting /proc")?;
+    for path in MASKED {
+        match rustix::mount::mount_bind("/dev/null", path) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(cause) => return Err(Fault::new("masking a file of /proc", &cause.into()).on(path)),
+        }
+    }
+    Ok(writable)
+}
+
+/// The one space of a session that can be written: a file system in memory, capped in bytes and
+/// in files.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    root: OwnedFd,
+    size: u64,
+}
+
+impl Scratch {
+    fn create(size: u64, user: Option<u32>) -> Result<Self, Fault> {
+        let inodes = inodes(size).to_string();
+        let bytes = size.to_string();
+        let options = [("size", bytes.as_str()), ("nr_inodes", &inodes), ("mode", "0755")];
+        let root = tmpfs(&options, true)?;
+        let hidden = Path::new("./.writable");
+        make_directories(hidden).step("making the writable space")?;
+        attach(root.as_fd(), CWD, hidden).step("mounting the writable space")?;
+        for (name, target, mode) in WRITABLE {
+            let directory = Self::directory(&root, name, mode, user)
+                .step("making a writable directory")
+                .map_err(|fault| fault.on(target))?;
+            place(&directory, Path::new(target), None)?;
+        }
+        rustix::mount::unmount(hidden, UnmountFlags::DETACH).step("hiding the writable space")?;
+        rustix::fs::rmdir(hidden).step("hiding the writable space")?;
+        Ok(Self { root, size })
+    }
+
+    fn directory(
+        root: &OwnedFd,
+        name: &str,
+        mode: u32,
+        user: Option<u32>,
+    ) -> rustix::io::Result<OwnedFd> {
+        rustix::fs::mkdirat(root, name, Mode::from_raw_mode(mode))?;
+        rustix::fs::chmodat(root, name, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())?;
+        if let Some(id) = user {
+            let owner = (Some(Uid::from_raw(id)), Some(Gid::from_raw(id)));
+            rustix::fs::chownat(root, name, owner.0, owner.1, rustix::fs::AtFlags::empty())?;
+        }
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        rustix::mount::open_tree(root, name, flags)
+    }
+
+    /// Gives the space another size and reads back that it has it.
+    pub(super) fn resize(&mut self, size: u64) -> Result<(), Fault> {
+        if size == self.size {
+            return Ok(());
+        }
+        let step = "bounding the writable space";
+        let context = rustix::mount::fspick(
+            self.root.as_fd(),
+            "",
+            rustix::mount::FsPickFlags::FSPICK_CLOEXEC
+                | rustix::mount::FsPickFlags::FSPICK_EMPTY_PATH,
+        )
+        .step(step)?;
+        rustix::mount::fsconfig_set_string(context.as_fd(), "size", size.to_string()).step(step)?;
+        rustix::mount::fsconfig_set_string(context.as_fd(), "nr_inodes", inodes(size).to_string())
+            .step(step)?;
+        rustix::mount::fsconfig_reconfigure(context.as_fd())
+            .step(step)
+            .map_err(|fault| fault.on("it already holds more than the command's disk limit"))?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Whether next to nothing more can be written.
+    pub(super) fn is_full(&self) -> bool {
+        rustix::fs::fstatvfs(&self.root)
+            .is_ok_and(|space| space.f_bavail * space.f_frsize < 64 << 10 || space.f_ffree < 4)
+    }
+}
+
+/// One file per 4 KiB, but enough for small spaces and not so many that their kernel memory
+/// becomes the larger part.
+fn inodes(size: u64) -> u64 {
+    (size / 4096).clamp(4096, 4 << 20)
+}

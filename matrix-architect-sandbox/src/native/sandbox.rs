@@ -1,0 +1,249 @@
+//! The sandbox: what this machine can do, and opening sessions.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    traits::{
+        Enforcement, LimitReport, Limits, Sandbox, SandboxCapabilities, Session, SessionSpec, Tree,
+    },
+};
+use tokio::io::AsyncWriteExt as _;
+
+use super::{
+    cgroup::Hierarchies,
+    config::NativeConfig,
+    confine, doctor,
+    fault::Fault,
+    launcher::Launcher,
+    link::AsyncLink,
+    owner::Owner,
+    plan, run,
+    session::NativeSession,
+    wire::{Layer, OpenRequest, Reply, Request, RootPlan},
+};
+
+/// Isolation by the Linux kernel alone. Cheap to clone; clones share one helper process.
+#[derive(Clone, Debug)]
+pub struct NativeSandbox(pub(super) Arc<Shared>);
+
+/// What all sessions of a sandbox share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) launcher: Launcher,
+    pub(super) hierarchies: Hierarchies,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) owner: Owner,
+    root: RootPlan,
+    users: Users,
+    lacking: Vec<(Layer, Fault)>,
+    count: AtomicU64,
+}
+
+impl NativeSandbox {
+    /// Starts the helper and proves every layer in a session of its own.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad configuration; `Unsupported` if this machine forbids what no session
+    /// can do without (mounts, processes, users); `Unavailable` if the helper cannot be started.
+    pub fn new(config: NativeConfig) -> Result<Self> {
+        config.validate()?;
+        let owner = Owner::this()?;
+        let mut shared = Shared {
+            launcher: Launcher::start()?,
+            hierarchies: Hierarchies::probe(&config, owner),
+            environment: plan::environment(&config),
+            owner,
+            root: plan::root(&config),
+            users: Users::find(),
+            lacking: Vec::new(),
+            count: AtomicU64::new(1),
+        };
+        shared.lacking = doctor::prove(&shared)?;
+        Ok(Self(Arc::new(shared)))
+    }
+}
+
+impl Shared {
+    /// A number no other session or command of this process has.
+    pub(super) fn next(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What a session is asked to be.
+    pub(super) fn request(&self, disk: u64) -> OpenRequest {
+        OpenRequest {
+            root: self.root.clone(),
+            disk,
+            user: self.users.next(self.next()),
+            without: self.lacking.iter().map(|(layer, _)| *layer).collect(),
+        }
+    }
+
+    /// How each layer is held here.
+    pub(super) fn layers(&self) -> Vec<LimitReport> {
+        let always = [
+            ("mounts", "mount namespace, read-only root"),
+            ("processes_view", "pid namespace"),
+            ("capabilities", "none, and no new privileges"),
+        ];
+        let always = always.map(|(name, by)| report(name, Enforcement::Enforced, by));
+        let layers = Layer::ALL.into_iter().map(|layer| {
+            match self.lacking.iter().find(|(lacking, _)| *lacking == layer) {
+                None => report(layer.name(), Enforcement::Enforced, layer.mechanism()),
+                Some((_, fault)) => {
+                    let why = format!("{}: {}", layer.mechanism(), fault.step);
+                    report(layer.name(), Enforcement::Absent, &why)
+                }
+            }
+        });
+        always.into_iter().chain(layers).collect()
+    }
+}
+
+/// A line of a report.
+pub(super) fn report(name: &str, enforcement: Enforcement, by: &str) -> LimitReport {
+    LimitReport { name: name.to_owned(), enforcement, by: by.to_owned() }
+}
+
+/// Whom commands run as on the host.
+#[derive(Clone, Copy, Debug)]
+enum Users {
+    /// Root gives every session a user of its own that owns nothing on the host.
+    From(u32),
+    /// Root of a container with few users: all sessions are nobody.
+    Nobody,
+    /// Everybody else has only themselves.
+    Own,
+}
+
+/// Far above what distributions and user namespaces hand out.
+const FIRST_USER: u32 = 2_000_000_000;
+const USERS_PER_PROCESS: u32 = 1000;
+const NOBODY: u32 = 65534;
+
+impl Users {
+    fn find() -> Self {
+        if !confine::is_privileged() {
+            return Self::Own;
+        }
+        let first = FIRST_USER + std::process::id() % 1_000_000 * USERS_PER_PROCESS;
+        let last = u64::from(first) + u64::from(USERS_PER_PROCESS);
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let covers = map.lines().any(|line| {
+            let mut numbers =
+                line.split_ascii_whitespace().map(|word| word.parse().unwrap_or(0_u64));
+            let (inside, count) = (numbers.next().unwrap_or(0), numbers.nth(1).unwrap_or(0));
+            inside <= u64::from(first) && last <= inside + count
+        });
+        if covers { Self::From(first) } else { Self::Nobody }
+    }
+
+    fn next(self, number: u64) -> Option<u32> {
+        match self {
+            Self::From(first) => {
+                let offset = number % u64::from(USERS_PER_PROCESS);
+                Some(first + u32::try_from(offset).unwrap_or(0))
+            }
+            Self::Nobody => Some(NOBODY),
+            Self::Own => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Sandbox for NativeSandbox {
+    fn capabilities(&self) -> SandboxCapabilities {
+        let limits = Limits::default();
+        let held = self.0.hierarchies.create(&self.0.owner.name(self.0.next()), &limits).ok();
+        let enforcement = run::enforcement(&self.0, held.as_ref(), &limits);
+        SandboxCapabilities { driver: "native".to_owned(), enforcement }
+    }
+
+    async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
+        let layers = self.0.layers();
+        if !spec.allow_degraded {
+            refuse_absent(&layers)?;
+        }
+        let mut request = self.0.request(spec.limits.disk);
+        request.root.binds.extend(spec.binds.iter().cloned());
+        let link = self.0.launcher.open(&request)?.into_async()?;
+        let pidfd = stands(&link).await?;
+        let session = NativeSession::new(Arc::clone(&self.0), link, pidfd, spec.clone())?;
+        session.fill(tree).await?;
+        Ok(Box::new(session))
+    }
+
+    async fn reap(&self) -> Result<u64> {
+        let shared = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || shared.hierarchies.reap())
+            .await
+            .map_err(|cause| Error::unexpected("reaping sandbox sessions failed").source(cause))
+    }
+}
+
+/// Waits until the session stands and takes the pidfd of its first process.
+async fn stands(link: &AsyncLink) -> Result<OwnedFd> {
+    match link.prompt_answer().await? {
+        (Reply::Ready(lacking), mut with) => {
+            if let Some((_, fault)) = lacking.into_iter().next() {
+                return Err(fault.into_error());
+            }
+            with.pop().ok_or_else(|| Error::unexpected("a sandbox session came without its pidfd"))
+        }
+        (Reply::Failed(fault), _) => Err(fault.into_error()),
+        _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
+    }
+}
+
+/// The error for layers and limits that nothing holds.
+pub(super) fn refuse_absent(reports: &[LimitReport]) -> Result<()> {
+    let absent = |report: &&LimitReport| report.enforcement == Enforcement::Absent;
+    let Some(first) = reports.iter().find(absent) else { return Ok(()) };
+    Err(Error::new(ErrorKind::Unsupported, "a limit or layer cannot be held on this machine")
+        .code("not_enforced")
+        .context("name", &first.name)
+        .context("by", &first.by)
+        .advice("run `architect doctor` for the remedy, or allow degraded isolation"))
+}
+
+impl NativeSession {
+    /// Unpacks the tree into the session.
+    async fn fill(&self, tree: &dyn Tree) -> Result<()> {
+        let pipe = |cause: std::io::Error| {
+            Error::new(ErrorKind::Unavailable, "no pipe to the sandbox session").source(cause)
+        };
+        let flags = rustix::pipe::PipeFlags::CLOEXEC;
+        let (read, write) = rustix::pipe::pipe_with(flags).map_err(|cause| pipe(cause.into()))?;
+        let mut writer = tokio::net::unix::pipe::Sender::from_owned_fd(write).map_err(pipe)?;
+        let link = self.link();
+        {
+            use std::os::fd::AsFd as _;
+            link.send(&Request::Unpack, &[read.as_fd()]).await?;
+        }
+        drop(read);
+        let mut archive = tree.pack().await?;
+        while let Some(piece) = archive.next().await {
+            let piece = piece?;
+            // A session that gave up has said why, or will.
+            if writer.write_all(&piece).await.is_err() {
+                break;
+            }
+        }
+        drop(writer);
+        match link.prompt_answer().await?.0 {
+            Reply::Done => Ok(()),
+            Reply::Failed(fault) => Err(fault.into_error()),
+            _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
+        }
+    }
+}

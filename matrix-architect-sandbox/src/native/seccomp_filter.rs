@@ -1,0 +1,190 @@
+//! The system call filter: what no build or test needs and what has been a way out of a sandbox.
+//!
+//! Denied calls answer `EPERM`, so that programs which only try go on; `clone3` answers `ENOSYS`,
+//! because its flags lie in memory that a filter cannot read and every libc then uses `clone`.
+//! Calls younger than [`NEWEST`] answer `ENOSYS`, as on the kernel they were not there yet. Calls
+//! through another architecture's entry, i386 and x32, end the process.
+
+use std::{collections::BTreeMap, io};
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Op, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, sock_filter,
+};
+
+use super::fault::Fault;
+
+/// The last call that was looked at: `file_setattr` of Linux 6.17, the same on all architectures.
+const NEWEST: u32 = 469;
+
+/// Calls that are denied whatever their arguments.
+const DENIED: &[libc::c_long] = &[
+    // Other processes' secrets, and the kernel's.
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_kcmp,
+    libc::SYS_syslog,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_lookup_dcookie,
+    // Large and young interfaces.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // Mounts and namespaces.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    STATMOUNT,
+    LISTMOUNT,
+    OPEN_TREE_ATTR,
+    // The machine.
+    libc::SYS_kexec_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_vhangup,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_kexec_file_load,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_uselib,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_sysfs,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ustat,
+];
+
+// Younger than the libc crate's tables; numbers since 5.1 are the same on all architectures.
+const STATMOUNT: libc::c_long = 457;
+const LISTMOUNT: libc::c_long = 458;
+const OPEN_TREE_ATTR: libc::c_long = 467;
+
+/// Every flag by which `clone` and `unshare` make namespaces.
+const NAMESPACE_FLAGS: [libc::c_int; 8] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+    0x80, // CLONE_NEWTIME
+];
+
+/// Socket families that work without leaving the sandbox. Netlink only to ask for one's own
+/// addresses, as `getifaddrs` does.
+const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+/// `personality` values that ask or that debuggers and old programs use.
+const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
+
+/// Compiled programs, applied one after the other; the strictest answer counts.
+#[derive(Debug)]
+pub(super) struct Filters(Vec<BpfProgram>);
+
+impl Filters {
+    pub(super) fn compile() -> Result<Self, Fault> {
+        programs().map(Self).map_err(|cause| {
+            Fault::new("compiling the system call filter", &io::Error::other(cause))
+        })
+    }
+
+    /// Puts the calling thread under the filters for good.
+    pub(super) fn apply(&self) -> Result<(), Fault> {
+        for program in &self.0 {
+            seccompiler::apply_filter(program).map_err(|cause| {
+                Fault::new("applying the system call filter", &io::Error::other(cause))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn programs() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+    let filter = |rules, answer: libc::c_int| -> Result<BpfProgram, seccompiler::BackendError> {
+        let errno = SeccompAction::Errno(answer.cast_unsigned());
+        let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+        SeccompFilter::new(rules, SeccompAction::Allow, errno, arch)?.try_into()
+    };
+    let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    Ok(vec![filter(denied()?, libc::EPERM)?, filter(absent, libc::ENOSYS)?, numbers()])
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn denied() -> Result<Rules, seccompiler::BackendError> {
+    let word = |argument, op, value: u64| SeccompCondition::new(argument, Length::Dword, op, value);
+    let number = |value: libc::c_int| u64::from(value.cast_unsigned());
+    let mut rules: Rules = DENIED.iter().map(|call| (*call, Vec::new())).collect();
+    for call in [libc::SYS_clone, libc::SYS_unshare] {
+        let flags = NAMESPACE_FLAGS.map(number);
+        let any = flags.map(|flag| SeccompRule::new(vec![word(0, Op::MaskedEq(flag), flag)?]));
+        rules.insert(call, any.into_iter().collect::<Result<_, _>>()?);
+    }
+    let none_of = FAMILIES.map(|family| word(0, Op::Ne, number(family)));
+    let other_family = SeccompRule::new(none_of.into_iter().collect::<Result<_, _>>()?)?;
+    let other_netlink = SeccompRule::new(vec![
+        word(0, Op::Eq, number(libc::AF_NETLINK))?,
+        word(2, Op::Ne, number(libc::NETLINK_ROUTE))?,
+    ])?;
+    rules.insert(libc::SYS_socket, vec![other_family, other_netlink]);
+    let unix = SeccompRule::new(vec![word(0, Op::Ne, number(libc::AF_UNIX))?])?;
+    rules.insert(libc::SYS_socketpair, vec![unix]);
+    let none_of = PERSONALITIES.map(|value| word(0, Op::Ne, value));
+    let other = SeccompRule::new(none_of.into_iter().collect::<Result<_, _>>()?)?;
+    rules.insert(libc::SYS_personality, vec![other]);
+    // Typing into the terminal of whoever looks at the output.
+    let inject = [libc::TIOCSTI, libc::TIOCLINUX]
+        .map(|request| SeccompRule::new(vec![word(1, Op::Eq, request & 0xffff_ffff)?]));
+    rules.insert(libc::SYS_ioctl, inject.into_iter().collect::<Result<_, _>>()?);
+    Ok(rules)
+}
+
+/// Judges the call's number alone: x32's bit ends the process, unknown numbers are absent.
+fn numbers() -> BpfProgram {
+    const X32: u32 = 0x4000_0000;
+    let instruction =
+        |code: u32, jt, jf, k| sock_filter { code: u16::try_from(code).unwrap_or(0), jt, jf, k };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let at_least = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+    let answer = libc::BPF_RET | libc::BPF_K;
+    vec![
+        // The number is the first word of `struct seccomp_data`.
+        instruction(load, 0, 0, 0),
+        instruction(at_least, 2, 0, X32),
+        instruction(at_least, 2, 0, NEWEST + 1),
+        instruction(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
+        instruction(answer, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
+        instruction(answer, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()),
+    ]
+}

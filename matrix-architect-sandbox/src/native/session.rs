@@ -1,0 +1,206 @@
+//! The server's side of a session.
+
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    traits::{ByteStream, Cancel, Collect, Command, Exit, Output, Session, SessionSpec},
+};
+use tokio::{
+    io::{AsyncReadExt as _, unix::AsyncFd},
+    net::unix::pipe,
+    sync::{Mutex, OwnedMutexGuard},
+};
+
+use super::{
+    link::AsyncLink,
+    run,
+    sandbox::Shared,
+    sys,
+    wire::{CollectRequest, Reply, Request},
+};
+
+/// How long the end of a session's processes may take.
+const END: Duration = Duration::from_secs(10);
+
+/// A session of the native sandbox.
+#[derive(Debug)]
+pub(super) struct NativeSession {
+    pub(super) shared: Arc<Shared>,
+    pub(super) spec: SessionSpec,
+    line: Arc<Line>,
+    /// One command at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+/// The connection to the session's first process, which ends with it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) link: AsyncLink,
+    /// Readable when the process and with it the whole session has ended.
+    pidfd: AsyncFd<OwnedFd>,
+    cut: AtomicBool,
+}
+
+impl Line {
+    /// Gives the session up.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.link.cut();
+    }
+
+    fn check(&self) -> Result<()> {
+        if !self.cut.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
+            .code("session_closed")
+            .advice("open another session"))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// Cuts the line unless what it guards came to its end.
+#[derive(Debug)]
+pub(super) struct Unfinished(Option<Arc<Line>>);
+
+impl Unfinished {
+    pub(super) fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(line) = self.0.take() {
+            line.cut();
+        }
+    }
+}
+
+impl NativeSession {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        link: AsyncLink,
+        pidfd: OwnedFd,
+        spec: SessionSpec,
+    ) -> Result<Self> {
+        let pidfd = sys::watch(pidfd).map_err(|cause| {
+            Error::new(ErrorKind::Unavailable, "a sandbox session cannot be watched").source(cause)
+        })?;
+        let line = Arc::new(Line { link, pidfd, cut: AtomicBool::new(false) });
+        Ok(Self { shared, spec, line, turn: Arc::default() })
+    }
+
+    pub(super) fn link(&self) -> &AsyncLink {
+        &self.line.link
+    }
+
+    /// Waits for the session's turn; until the work is finished, dropping it closes the session.
+    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Arc<Line>, Unfinished)> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        self.line.check()?;
+        Ok((turn, Arc::clone(&self.line), Unfinished(Some(Arc::clone(&self.line)))))
+    }
+}
+
+#[async_trait]
+impl Session for NativeSession {
+    async fn run(
+        &self,
+        command: &Command,
+        output: &mut dyn Output,
+        cancel: &Cancel,
+    ) -> Result<Exit> {
+        run::run(self, command, output, cancel).await
+    }
+
+    async fn collect(&self, what: &Collect) -> Result<ByteStream> {
+        let (turn, line, unfinished) = self.turn().await?;
+        let unavailable = |cause: std::io::Error| {
+            Error::new(ErrorKind::Unavailable, "no pipe to the sandbox session").source(cause)
+        };
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|cause| unavailable(cause.into()))?;
+        let request = Request::Collect(CollectRequest {
+            patterns: what.patterns.clone(),
+            max_bytes: what.max_bytes,
+            max_entries: what.max_entries,
+        });
+        line.link.send(&request, &[write.as_fd()]).await?;
+        drop(write);
+        let reader = pipe::Receiver::from_owned_fd(read).map_err(unavailable)?;
+        let state = Some(Collecting { reader, line, unfinished, _turn: turn });
+        Ok(ByteStream::new(futures_util::stream::try_unfold(state, |state| async {
+            match state {
+                Some(collecting) => collecting.next().await,
+                None => Ok(None),
+            }
+        })))
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        let _ = self.line.link.send(&Request::Close, &[]).await;
+        self.line.cut();
+        if tokio::time::timeout(END, self.line.pidfd.readable()).await.is_ok() {
+            return Ok(());
+        }
+        let killed = rustix::process::pidfd_send_signal(
+            self.line.pidfd.get_ref(),
+            rustix::process::Signal::KILL,
+        );
+        killed.map_err(|cause| {
+            Error::new(ErrorKind::Unavailable, "a sandbox session does not end")
+                .source(std::io::Error::from(cause))
+        })
+    }
+}
+
+/// An archive on its way out.
+#[derive(Debug)]
+struct Collecting {
+    reader: pipe::Receiver,
+    line: Arc<Line>,
+    unfinished: Unfinished,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Collecting {
+    async fn next(mut self) -> Result<Option<(bytes::Bytes, Option<Self>)>> {
+        let mut piece = bytes::BytesMut::with_capacity(64 << 10);
+        let read = self.reader.read_buf(&mut piece).await.map_err(|cause| {
+            Error::new(ErrorKind::Unavailable, "the archive from the sandbox broke off")
+                .source(cause)
+        })?;
+        if read > 0 {
+            return Ok(Some((piece.freeze(), Some(self))));
+        }
+        let reply = self.line.link.prompt_answer().await?.0;
+        self.unfinished.finish();
+        match reply {
+            Reply::Done => Ok(None),
+            Reply::TooLarge { what, cap } => {
+                Err(Error::invalid("what is to be collected is too large")
+                    .code("too_large")
+                    .context("what", what)
+                    .context("cap", cap)
+                    .advice("name fewer files, or raise the cap"))
+            }
+            Reply::Failed(fault) => Err(fault.into_error()),
+            _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
+        }
+    }
+}

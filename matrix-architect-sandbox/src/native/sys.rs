@@ -1,0 +1,256 @@
+//! The few system calls no library offers in a safe form: clone, credentials, seccomp's and
+//! landlock's last step, exec. Everything that is `unsafe` in this crate is in this file.
+#![expect(unsafe_code, reason = "raw system calls of the sandbox, each with its own reason below")]
+
+use std::{
+    ffi::{CStr, CString},
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+use tokio::io::unix::AsyncFd;
+
+fn check(returned: libc::c_long) -> io::Result<libc::c_long> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+fn check_int(returned: libc::c_int) -> io::Result<()> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Which side of a [`clone`] this is.
+#[derive(Debug)]
+pub(super) enum Side {
+    Child,
+    Parent(Child),
+}
+
+/// A child process.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) pid: libc::pid_t,
+    pub(super) pidfd: OwnedFd,
+}
+
+/// Forks with namespace flags. Only for processes with a single thread, in which a child may do
+/// whatever its parent may.
+pub(super) fn clone(flags: libc::c_int) -> io::Result<Side> {
+    let mut pidfd: RawFd = -1;
+    let flags = libc::c_long::from(flags | libc::CLONE_PIDFD | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM and with a null stack this is a fork; the kernel writes the pidfd
+    // to a live local. All callers run in the single-threaded helper, so no lock can be held.
+    let pid = check(unsafe {
+        libc::syscall(libc::SYS_clone, flags, 0_usize, &raw mut pidfd, 0_usize, 0_usize)
+    })?;
+    if pid == 0 {
+        return Ok(Side::Child);
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    Ok(Side::Parent(Child { pid, pidfd }))
+}
+
+/// Leaves namespaces for fresh ones.
+pub(super) fn unshare(flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes no pointers.
+    check_int(unsafe { libc::unshare(flags) })
+}
+
+/// What a process and those it waited for have used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reaped {
+    pub(super) pid: libc::pid_t,
+    pub(super) status: libc::c_int,
+    pub(super) user_micros: u64,
+    pub(super) system_micros: u64,
+    pub(super) max_rss: u64,
+}
+
+/// Waits for `pid`, or for any child with -1.
+pub(super) fn wait(pid: libc::pid_t) -> io::Result<Reaped> {
+    let mut status = 0;
+    // SAFETY: a zeroed rusage is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live locals.
+    let pid = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let micros = |time: libc::timeval| {
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
+            + u64::try_from(time.tv_usec).unwrap_or(0)
+    };
+    Ok(Reaped {
+        pid,
+        status,
+        user_micros: micros(usage.ru_utime),
+        system_micros: micros(usage.ru_stime),
+        max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+    })
+}
+
+/// Makes the mounts below a detached or attached mount obey `attributes`.
+pub(super) fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    attributes: u64,
+    recursive: bool,
+) -> io::Result<()> {
+    let request =
+        libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a C string and the size is that of the struct pointed to.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const request,
+            size_of::<libc::mount_attr>(),
+        )
+    })
+    .map(drop)
+}
+
+/// Becomes another user and group for good, without supplementary groups.
+pub(super) fn become_user(id: u32) -> io::Result<()> {
+    // SAFETY: the process has one thread, and an empty list needs no pointer.
+    check_int(unsafe { libc::setgroups(0, ptr::null()) })?;
+    // SAFETY: takes no pointers.
+    check_int(unsafe { libc::setresgid(id, id, id) })?;
+    // SAFETY: takes no pointers.
+    check_int(unsafe { libc::setresuid(id, id, id) })
+}
+
+/// Gives up every capability, also for programs executed later.
+pub(super) fn drop_capabilities() -> io::Result<()> {
+    for capability in 0..64_u64 {
+        // SAFETY: takes no pointers.
+        let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        if dropped < 0 {
+            match io::Error::last_os_error().raw_os_error() {
+                // One more than the kernel knows.
+                Some(libc::EINVAL) => break,
+                // Without CAP_SETPCAP the set cannot shrink; no new privileges covers that.
+                Some(libc::EPERM) => break,
+                _ => return Err(io::Error::last_os_error()),
+            }
+        }
+    }
+    // SAFETY: takes no pointers.
+    check_int(unsafe {
+        libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    })?;
+    let nothing = rustix::thread::CapabilitySets {
+        effective: rustix::thread::CapabilitySet::empty(),
+        permitted: rustix::thread::CapabilitySet::empty(),
+        inheritable: rustix::thread::CapabilitySet::empty(),
+    };
+    Ok(rustix::thread::set_capabilities(None, nothing)?)
+}
+
+/// Puts this process under a landlock ruleset for good.
+pub(super) fn restrict_self(ruleset: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes a descriptor and flags.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_usize) })
+        .map(drop)
+}
+
+/// Lets no descriptor from `first` up survive an exec.
+pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: sets a flag on descriptors and closes none.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
+}
+
+/// Makes `from` also the descriptor `to`, without close-on-exec.
+pub(super) fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
+    if from.as_raw_fd() == to {
+        // SAFETY: takes no pointers.
+        return check_int(unsafe { libc::fcntl(to, libc::F_SETFD, 0) });
+    }
+    // SAFETY: replaces a standard descriptor that no Rust object owns.
+    check_int(unsafe { libc::dup2(from.as_raw_fd(), to) })
+}
+
+/// Gives signals back their default actions, for the command inherits what is ignored.
+pub(super) fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: restores defaults; signals that cannot be set answer an error that is no matter.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: a zeroed set is an empty set on Linux, and the old set is not asked for.
+    unsafe {
+        let none: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+/// Lets the kernel reap children by itself.
+pub(super) fn ignore_children() {
+    // SAFETY: sets a disposition without a handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// Executes a program; returns only the reason why that failed.
+pub(super) fn exec(program: &CStr, argv: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| {
+        strings.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: both are null-terminated arrays of C strings that outlive the call.
+    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Ends the process at once, without unwinding or destructors.
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// Brings the loopback interface up.
+pub(super) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a zeroed ifreq is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+        *place = byte.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags =
+        libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or(0);
+    // SAFETY: the request is an ifreq with a name and flags, as the call wants it.
+    check_int(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+}
+
+/// Takes a descriptor by its number, once, where the caller knows that it is open and unowned.
+pub(super) fn take_descriptor(number: RawFd) -> OwnedFd {
+    // SAFETY: the only caller takes descriptor 0 at the start of the helper, which owns it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Lets a runtime wait on a descriptor.
+pub(super) fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` keeps its descriptor open and the same until it is dropped, which the
+    // `AsyncFd` that owns it does after deregistering.
+    unsafe { AsyncFd::register(descriptor) }.map_err(Into::into)
+}
+
+/// Runs before `main` in every program that links this crate; see [`super::hook`].
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn(libc::c_int, *const *const libc::c_char) = before_main;
+
+extern "C" fn before_main(argc: libc::c_int, argv: *const *const libc::c_char) {
+    if cfg!(not(target_env = "gnu")) || argc != 1 || argv.is_null() {
+        return;
+    }
+    // SAFETY: glibc hands constructors the arguments of main, of which there is one.
+    let name = unsafe { *argv };
+    if name.is_null() {
+        return;
+    }
+    // SAFETY: arguments are C strings.
+    super::hook::run_if_called_for(unsafe { CStr::from_ptr(name) });
+}

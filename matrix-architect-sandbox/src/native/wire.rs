@@ -1,0 +1,288 @@
+//! What is said between the server, the helper and a session, and how.
+//!
+//! Messages are JSON in a memfd, because arguments and environments can be larger than a datagram;
+//! the memfd and the descriptors that belong to the message travel as `SCM_RIGHTS` over a
+//! sequenced-packet socket, whose end of file is the death of the other side.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _, Seek as _, Write as _},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use matrix_architect_core::traits::Bind;
+use rustix::{
+    fs::MemfdFlags,
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    },
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::fault::Fault;
+
+/// More descriptors than any message carries.
+const MAX_DESCRIPTORS: usize = 12;
+
+/// To the helper, with the session's socket: start a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct OpenRequest {
+    /// What the session's root is made of.
+    pub(super) root: RootPlan,
+    /// Bytes of the writable space.
+    pub(super) disk: u64,
+    /// Whom commands run as on the host; themselves if the host is not root's.
+    pub(super) user: Option<u32>,
+    /// Layers that this machine was found to lack and the caller does without.
+    pub(super) without: Vec<Layer>,
+}
+
+/// The content of a session's root, all of it read-only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RootPlan {
+    /// Host paths shown inside.
+    pub(super) binds: Vec<Bind>,
+    /// Symbolic links: where and to what.
+    pub(super) links: Vec<(String, String)>,
+    /// Small files: where and what.
+    pub(super) files: Vec<(String, String)>,
+}
+
+/// A layer of isolation that a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Layer {
+    /// No network but an own loopback.
+    Network,
+    /// System V and POSIX message queues and segments of its own.
+    Ipc,
+    /// A host name of its own.
+    HostName,
+    /// A fresh `/proc` that shows only the command's processes.
+    Proc,
+    /// A view of control groups without the host's paths.
+    CgroupView,
+    /// A user namespace of its own for every command.
+    User,
+    /// Landlock.
+    Landlock,
+    /// The system call filter.
+    Seccomp,
+}
+
+impl Layer {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Network,
+        Self::Ipc,
+        Self::HostName,
+        Self::Proc,
+        Self::CgroupView,
+        Self::User,
+        Self::Landlock,
+        Self::Seccomp,
+    ];
+
+    /// The name in reports.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Ipc => "ipc",
+            Self::HostName => "host_name",
+            Self::Proc => "proc",
+            Self::CgroupView => "cgroup_view",
+            Self::User => "user",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+        }
+    }
+
+    /// What holds it.
+    pub(super) const fn mechanism(self) -> &'static str {
+        match self {
+            Self::Network => "network namespace with loopback only",
+            Self::Ipc => "ipc namespace",
+            Self::HostName => "uts namespace",
+            Self::Proc => "fresh read-only proc of the pid namespace",
+            Self::CgroupView => "cgroup namespace",
+            Self::User => "user namespace without capabilities",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+        }
+    }
+}
+
+/// To a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Unpack a tar archive, read from the one descriptor, into the tree.
+    Unpack,
+    /// Run a command. Descriptors: standard input, output, error; CPU meter if `meter`; then one
+    /// membership file for each cgroup.
+    Run(RunRequest),
+    /// Write an archive of paths to the one descriptor.
+    Collect(CollectRequest),
+    /// End what runs.
+    Kill,
+    /// End the session.
+    Close,
+}
+
+/// A command with everything decided.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RunRequest {
+    /// Program and arguments. Empty: prove the layers and execute nothing.
+    pub(super) argv: Vec<String>,
+    /// The whole environment.
+    pub(super) env: BTreeMap<String, String>,
+    /// Where it starts, relative to the tree.
+    pub(super) cwd: Option<String>,
+    /// Per-process bounds.
+    pub(super) rlimits: Rlimits,
+    /// CPU time of the tree in microseconds.
+    pub(super) cpu_micros: u64,
+    /// Bytes of memory of the tree that the session itself watches; 0 where a cgroup does.
+    pub(super) memory: u64,
+    /// Bytes of the writable space.
+    pub(super) disk: u64,
+    /// Whether a CPU meter is among the descriptors.
+    pub(super) meter: bool,
+}
+
+/// Bounds set with `setrlimit`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Rlimits {
+    pub(super) cpu_seconds: u64,
+    pub(super) file_size: u64,
+    pub(super) open_files: u64,
+    /// Processes of the command's user namespace.
+    pub(super) processes: u64,
+    /// Private memory of one process; 0 for no bound.
+    pub(super) data: u64,
+}
+
+/// What to take out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct CollectRequest {
+    pub(super) patterns: Vec<String>,
+    pub(super) max_bytes: u64,
+    pub(super) max_entries: u64,
+}
+
+/// From a session. The pidfd of its first process comes with `Ready`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Reply {
+    /// The session stands; these layers it lacks, and why.
+    Ready(Vec<(Layer, Fault)>),
+    /// Unpacked, collected.
+    Done,
+    /// A command ended.
+    Ended(Ended),
+    /// It could not be done.
+    Failed(Fault),
+    /// What was asked for is more than was allowed.
+    TooLarge { what: String, cap: u64 },
+}
+
+/// How a command ended, as seen from inside.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// The wait status of the command; `None` if all was killed before it could be told.
+    pub(super) status: Option<i32>,
+    /// The program was not found or could not be executed: the error number.
+    pub(super) not_executed: Option<i32>,
+    /// The layers that did not hold, and why; only ever filled when proving.
+    pub(super) lacking: Vec<(Layer, Fault)>,
+    pub(super) user_micros: u64,
+    pub(super) system_micros: u64,
+    /// The largest process, or the largest sum that was seen.
+    pub(super) peak_memory: u64,
+    /// We ended it for its CPU time.
+    pub(super) cpu_exceeded: bool,
+    /// We ended it for its memory.
+    pub(super) memory_exceeded: bool,
+    /// The writable space was full at some moment.
+    pub(super) disk_full: bool,
+    /// The most processes that were seen at once; 0 where a cgroup counts them.
+    pub(super) most_processes: u32,
+}
+
+/// Two connected ends; the first does not block.
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let ends = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::io::ioctl_fionbio(&ends.0, true)?;
+    Ok(ends)
+}
+
+/// A file in memory with this content, at its start.
+pub(super) fn memory_file(content: &[u8]) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create(
+        "architect",
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Sends a message with descriptors.
+pub(super) fn send(
+    socket: BorrowedFd<'_>,
+    message: &impl Serialize,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let body = memory_file(&serde_json::to_vec(message)?)?;
+    let mut all = vec![body.as_fd()];
+    all.extend_from_slice(descriptors);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&all)) {
+        return Err(io::Error::other("too many descriptors for one message"));
+    }
+    let payload = [io::IoSlice::new(b"m")];
+    rustix::net::sendmsg(socket, &payload, &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives a message, or `None` when the other side is gone.
+pub(super) fn receive<M: DeserializeOwned>(
+    socket: BorrowedFd<'_>,
+) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut payload = [0_u8; 1];
+    let received = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(
+            socket,
+            &mut [io::IoSliceMut::new(&mut payload)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+    });
+    match received {
+        Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+        Err(cause) => return Err(cause.into()),
+        Ok(message) if message.bytes == 0 => return Ok(None),
+        Ok(_) => {}
+    }
+    let mut descriptors = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    let mut descriptors: Vec<OwnedFd> = descriptors.by_ref().flatten().collect();
+    if descriptors.is_empty() {
+        return Err(io::Error::other("a message without its body"));
+    }
+    let mut body = File::from(descriptors.remove(0));
+    let mut text = Vec::new();
+    body.rewind()?;
+    body.read_to_end(&mut text)?;
+    Ok(Some((serde_json::from_slice(&text)?, descriptors)))
+}
