@@ -113,7 +113,7 @@ fn kind_of(directory: &OwnedFd, name: &str, told: FileType) -> rustix::io::Resul
 }
 
 fn open_beneath(tree: &OwnedFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(tree, path, flags, Mode::empty(), resolve)
 }
@@ -131,7 +131,7 @@ fn append(
         FileType::RegularFile => {
             let size = u64::try_from(found.st_size).unwrap_or(0);
             *left = left.checked_sub(size).ok_or(Stop::TooLarge { what: "bytes", cap })?;
-            let file = File::from(open_beneath(tree, path, OFlags::empty())?);
+            let file = File::from(open_beneath(tree, path, OFlags::RDONLY | OFlags::NONBLOCK)?);
             let mut header = header(&found, tar::EntryType::Regular);
             header.set_size(size);
             Ok(writer.append_data(&mut header, path, io::Read::take(file, size))?)
