@@ -1,0 +1,508 @@
+//! Putting releases where they belong: every promise of [`Deployer`].
+#![expect(clippy::missing_panics_doc, reason = "a case panics where the backend breaks its word")]
+#![expect(clippy::missing_errors_doc, reason = "an error fails the case")]
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::check::refused;
+use crate::{
+    error::{ErrorKind, Result},
+    fake::{
+        CollectedLog, FixedClock, MemoryArtifacts, MemoryJournal, NoSecrets, gated_release, job_ref,
+    },
+    id::Digest,
+    release::{DeploymentConfig, Fencing, HealthStatus, Release, ReleaseRef},
+    tenant::JobRef,
+    traits::{
+        ArtifactStore as _, Cancel, DeployContext, DeployRequest, Deployer, Fence, LogQuery,
+        RollbackRequest,
+    },
+};
+
+/// Expands to one test per promise of [`Deployer`]. The expression makes a [`Target`] on which
+/// nothing is deployed yet.
+#[macro_export]
+macro_rules! deployer_suite {
+    ($target:expr) => {
+        $crate::__conformance_tests!(
+            deployer,
+            $target,
+            [
+                a_preview_changes_nothing,
+                an_applied_release_serves,
+                applying_twice_changes_nothing,
+                an_unhealthy_release_is_rolled_back,
+                an_unhealthy_first_release_leaves_nothing,
+                a_rollback_returns_to_the_release_before,
+                a_rollback_of_a_first_release_leaves_nothing,
+                a_rollback_may_be_repeated,
+                a_rollback_goes_to_the_version_that_is_asked_for,
+                an_older_fence_is_refused,
+                a_lost_lease_deploys_nothing,
+                a_broken_config_is_invalid,
+                a_damaged_bundle_is_never_live,
+                a_cancelled_apply_leaves_the_old_release,
+                the_logs_are_the_releases_own,
+                another_environment_is_untouched,
+            ]
+        );
+    };
+}
+
+/// What a sample release does when it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// It says its label in its log and serves.
+    Healthy,
+    /// It never becomes healthy.
+    Unhealthy,
+}
+
+/// A place to deploy to, and a way to see it without the deployer. Whatever a case started there
+/// ends when the target is dropped.
+#[async_trait]
+pub trait Target: Debug + Send + Sync {
+    /// The deployer under test.
+    fn deployer(&self) -> Arc<dyn Deployer>;
+
+    /// The settings for the target in an environment, with as short a patience as is sensible.
+    fn config(&self, environment: &str) -> DeploymentConfig;
+
+    /// Settings with a mistake, and the name of the field that has it.
+    fn broken_config(&self) -> (DeploymentConfig, &'static str);
+
+    /// A bundle whose label says which it is. Other labels are other content.
+    fn bundle(&self, label: &str, sample: Sample) -> Bytes;
+
+    /// The label of what really answers in an environment; `None` if nothing does.
+    async fn serving(&self, environment: &str) -> Option<String>;
+
+    /// A digest of everything at the target but the logs: equal if nothing was written.
+    async fn fingerprint(&self) -> Digest;
+}
+
+/// A case under way: the target and what the engine would hand to the deployer.
+#[derive(Debug)]
+struct Deploying<T> {
+    target: T,
+    deployer: Arc<dyn Deployer>,
+    artifacts: MemoryArtifacts,
+    clock: FixedClock,
+    log: CollectedLog,
+}
+
+/// The engine's side of one call.
+#[derive(Debug)]
+struct Call {
+    job: JobRef,
+    fence: Fence,
+    journal: MemoryJournal,
+    cancel: Cancel,
+}
+
+fn call(number: u64) -> Call {
+    Call {
+        job: job_ref(u128::from(number)),
+        fence: Fence(number),
+        journal: MemoryJournal::new(),
+        cancel: Cancel::new(),
+    }
+}
+
+impl<T: Target> Deploying<T> {
+    fn on(target: T) -> Self {
+        let deployer = target.deployer();
+        let (artifacts, clock, log) =
+            (MemoryArtifacts::new(), FixedClock::new(), CollectedLog::new());
+        Self { target, deployer, artifacts, clock, log }
+    }
+
+    async fn request(
+        &self,
+        call: &Call,
+        label: &str,
+        sample: Sample,
+        environment: &str,
+    ) -> Result<DeployRequest> {
+        let bundle = self.target.bundle(label, sample);
+        let (digest, _) = self.artifacts.put(&call.job.tenant, &bundle).await?;
+        let config = self.target.config(environment);
+        Ok(DeployRequest { config, release: gated_release(&call.job, digest) })
+    }
+
+    fn context<'a>(&'a self, call: &'a Call) -> DeployContext<'a> {
+        DeployContext::new(
+            &call.job,
+            call.fence,
+            &call.journal,
+            &NoSecrets,
+            &self.artifacts,
+            &self.clock,
+            &call.cancel,
+            &self.log,
+        )
+    }
+
+    async fn apply(&self, call: &Call, request: &DeployRequest) -> Result<Release> {
+        self.deployer.apply(&self.context(call), request).await
+    }
+
+    /// Applies a healthy release as the job and with the token of that number.
+    async fn healthy(&self, number: u64, label: &str) -> Result<Release> {
+        let call = call(number);
+        let request = self.request(&call, label, Sample::Healthy, "staging").await?;
+        self.apply(&call, &request).await
+    }
+
+    async fn roll_back(&self, number: u64, failed: &Release) -> Result<Option<Release>> {
+        self.roll_back_to(number, &failed.reference, None).await
+    }
+
+    async fn roll_back_to(
+        &self,
+        number: u64,
+        failed: &ReleaseRef,
+        to: Option<String>,
+    ) -> Result<Option<Release>> {
+        let config = self.target.config(&failed.environment);
+        let request = RollbackRequest { config, failed: failed.clone(), to };
+        self.deployer.rollback(&self.context(&call(number)), &request).await
+    }
+
+    async fn assert_serving(&self, expected: Option<&str>) {
+        let serving = self.target.serving("staging").await;
+        assert_eq!(serving.as_deref(), expected, "what answers");
+    }
+
+    #[expect(clippy::print_stderr, reason = "a case that does not apply says so aloud")]
+    fn can(&self, what: &str, whether: bool) -> bool {
+        if !whether {
+            eprintln!("not promised by {}: {what}", self.deployer.capabilities().driver);
+        }
+        whether
+    }
+
+    fn rolls_back(&self) -> bool {
+        self.can("rollback", self.deployer.capabilities().rollback)
+    }
+
+    fn looks(&self) -> bool {
+        self.can("health", self.deployer.capabilities().health)
+    }
+}
+
+/// Promise 1.
+pub async fn a_preview_changes_nothing(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let first = call(1);
+    let request = deploying.request(&first, "one", Sample::Healthy, "staging").await?;
+    let before = deploying.target.fingerprint().await;
+    let plan = deploying.deployer.preview(&request).await?;
+    assert_eq!(deploying.target.fingerprint().await, before);
+    assert_eq!(plan.current, None);
+    let release = deploying.apply(&first, &request).await?;
+    assert_eq!(plan.changes.is_empty(), !release.changed, "it names what the apply does");
+    let before = deploying.target.fingerprint().await;
+    let plan = deploying.deployer.preview(&request).await?;
+    assert!(plan.changes.is_empty(), "what is live needs nothing: {plan:?}");
+    let other = deploying.request(&call(2), "two", Sample::Healthy, "staging").await?;
+    let plan = deploying.deployer.preview(&other).await?;
+    if release.changed {
+        assert_eq!(plan.current.as_deref(), Some(request.release.version()));
+        assert!(!plan.changes.is_empty());
+    }
+    assert_eq!(deploying.target.fingerprint().await, before);
+    Ok(())
+}
+
+/// Promise 2.
+pub async fn an_applied_release_serves(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let first = call(1);
+    let request = deploying.request(&first, "one", Sample::Healthy, "staging").await?;
+    let release = deploying.apply(&first, &request).await?;
+    assert_eq!(release.reference, request.reference());
+    assert_eq!(release.previous, None);
+    let capabilities = deploying.deployer.capabilities();
+    assert_eq!(release.fencing, capabilities.fencing);
+    if !deploying.looks() {
+        return Ok(());
+    }
+    assert!(release.changed);
+    deploying.assert_serving(Some("one")).await;
+    let health = deploying.deployer.health(&request.config, &release.reference).await?;
+    assert_eq!(health.status, HealthStatus::Healthy, "{}", health.detail);
+    let second = deploying.healthy(2, "two").await?;
+    assert_eq!(second.previous, Some(release.reference.version.clone()));
+    deploying.assert_serving(Some("two")).await;
+    let health = deploying.deployer.health(&request.config, &release.reference).await?;
+    assert_ne!(health.status, HealthStatus::Healthy, "the release before does not serve");
+    Ok(())
+}
+
+/// Promise 3.
+pub async fn applying_twice_changes_nothing(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let first = deploying.healthy(1, "one").await?;
+    let before = deploying.target.fingerprint().await;
+    let again = deploying.healthy(1, "one").await?;
+    assert!(!again.changed);
+    assert_eq!(again.reference, first.reference);
+    assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
+    if deploying.looks() {
+        deploying.assert_serving(Some("one")).await;
+    }
+    Ok(())
+}
+
+/// Promise 4.
+pub async fn an_unhealthy_release_is_rolled_back(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() || !deploying.looks() {
+        return Ok(());
+    }
+    let first = deploying.healthy(1, "one").await?;
+    let second = call(2);
+    let bad = deploying.request(&second, "bad", Sample::Unhealthy, "staging").await?;
+    let error = deploying.apply(&second, &bad).await.expect_err("it is not healthy");
+    assert_eq!(error.code_str(), "unhealthy", "{error}");
+    deploying.assert_serving(Some("one")).await;
+    let health = deploying.deployer.health(&bad.config, &first.reference).await?;
+    assert_eq!(health.status, HealthStatus::Healthy, "{}", health.detail);
+    deploying.healthy(3, "three").await?;
+    deploying.assert_serving(Some("three")).await;
+    Ok(())
+}
+
+/// Promise 4, where nothing served before.
+pub async fn an_unhealthy_first_release_leaves_nothing(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() || !deploying.looks() {
+        return Ok(());
+    }
+    let first = call(1);
+    let bad = deploying.request(&first, "bad", Sample::Unhealthy, "staging").await?;
+    let error = deploying.apply(&first, &bad).await.expect_err("it is not healthy");
+    assert_eq!(error.code_str(), "unhealthy", "{error}");
+    deploying.assert_serving(None).await;
+    assert_eq!(deploying.deployer.preview(&bad).await?.current, None);
+    Ok(())
+}
+
+/// Promise 5.
+pub async fn a_rollback_returns_to_the_release_before(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    let first = deploying.healthy(1, "one").await?;
+    let second = deploying.healthy(2, "two").await?;
+    let now = deploying.roll_back(3, &second).await?.expect("the release before serves");
+    assert_eq!(now.reference, first.reference);
+    assert!(now.changed);
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
+/// Promise 6.
+pub async fn a_rollback_of_a_first_release_leaves_nothing(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    let first = deploying.healthy(1, "one").await?;
+    assert_eq!(deploying.roll_back(2, &first).await?, None);
+    deploying.assert_serving(None).await;
+    assert_eq!(deploying.roll_back(3, &first).await?, None, "and may be repeated");
+    let again = deploying.healthy(4, "one").await?;
+    assert!(again.changed);
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
+/// Promise 7.
+pub async fn a_rollback_may_be_repeated(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    deploying.healthy(1, "one").await?;
+    let second = deploying.healthy(2, "two").await?;
+    let third = deploying.healthy(3, "three").await?;
+    deploying.roll_back(4, &third).await?;
+    let before = deploying.target.fingerprint().await;
+    let again = deploying.roll_back(4, &third).await?.expect("something serves");
+    assert_eq!((again.reference, again.changed), (second.reference.clone(), false));
+    let mut never = third.reference;
+    "0123456789abcdef".clone_into(&mut never.version);
+    let again = deploying.roll_back_to(4, &never, None).await?.expect("something serves");
+    assert_eq!((again.reference, again.changed), (second.reference, false));
+    assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
+    deploying.assert_serving(Some("two")).await;
+    Ok(())
+}
+
+/// Promise 5, with a version that is named.
+pub async fn a_rollback_goes_to_the_version_that_is_asked_for(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    let first = deploying.healthy(1, "one").await?;
+    deploying.healthy(2, "two").await?;
+    let third = deploying.healthy(3, "three").await?;
+    let to = Some("0123456789abcdef".to_owned());
+    refused(deploying.roll_back_to(4, &third.reference, to).await, ErrorKind::NotFound);
+    deploying.assert_serving(Some("three")).await;
+    let to = Some(first.reference.version.clone());
+    let now = deploying.roll_back_to(5, &third.reference, to).await?.expect("it serves");
+    assert_eq!(now.reference, first.reference);
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
+/// Promise 8.
+pub async fn an_older_fence_is_refused(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let fenced = deploying.deployer.capabilities().fencing == Fencing::Target;
+    if !deploying.can("fencing at the target", fenced) {
+        return Ok(());
+    }
+    let newer = deploying.healthy(5, "one").await?;
+    let before = deploying.target.fingerprint().await;
+    refused(deploying.healthy(4, "two").await, ErrorKind::Fenced);
+    refused(deploying.roll_back(4, &newer).await, ErrorKind::Fenced);
+    assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
+    deploying.assert_serving(Some("one")).await;
+    deploying.healthy(5, "two").await?;
+    Ok(())
+}
+
+/// What a worker intends without its lease is not done.
+pub async fn a_lost_lease_deploys_nothing(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    deploying.healthy(1, "one").await?;
+    let second = call(2);
+    second.journal.lose_lease();
+    let request = deploying.request(&second, "two", Sample::Healthy, "staging").await?;
+    refused(deploying.apply(&second, &request).await, ErrorKind::Fenced);
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
+/// Promise 9.
+pub async fn a_broken_config_is_invalid(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let first = call(1);
+    let mut request = deploying.request(&first, "one", Sample::Healthy, "staging").await?;
+    let before = deploying.target.fingerprint().await;
+    let (config, field) = deploying.target.broken_config();
+    request.config = config.clone();
+    let errors = [
+        refused(deploying.deployer.preview(&request).await, ErrorKind::Invalid),
+        refused(deploying.apply(&first, &request).await, ErrorKind::Invalid),
+        refused(deploying.deployer.health(&config, &request.reference()).await, ErrorKind::Invalid),
+    ];
+    for error in errors {
+        assert_eq!(error.context_value("field"), Some(field), "{error}");
+    }
+    assert_eq!(deploying.target.fingerprint().await, before, "nothing was touched");
+    Ok(())
+}
+
+/// What the gate let through is what is deployed, or nothing is.
+pub async fn a_damaged_bundle_is_never_live(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    deploying.healthy(1, "one").await?;
+    let second = call(2);
+    let request = deploying.request(&second, "two", Sample::Healthy, "staging").await?;
+    deploying.artifacts.damage(&second.job.tenant, request.release.bundle());
+    let answer = deploying.apply(&second, &request).await;
+    assert!(answer.is_err(), "deployed a damaged bundle: {answer:?}");
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
+/// Promise 10: before anything was done, and while it is waited for the health.
+pub async fn a_cancelled_apply_leaves_the_old_release(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let early = call(1);
+    early.cancel.cancel();
+    let request = deploying.request(&early, "zero", Sample::Healthy, "staging").await?;
+    let before = deploying.target.fingerprint().await;
+    refused(deploying.apply(&early, &request).await, ErrorKind::Cancelled);
+    assert_eq!(deploying.target.fingerprint().await, before, "nothing was touched");
+    if !deploying.rolls_back() || !deploying.looks() {
+        return Ok(());
+    }
+    deploying.healthy(2, "one").await?;
+    let late = call(3);
+    let bad = deploying.request(&late, "bad", Sample::Unhealthy, "staging").await?;
+    let wish = late.cancel.clone();
+    let (answer, ()) = tokio::join!(deploying.apply(&late, &bad), async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        wish.cancel();
+    });
+    refused(answer, ErrorKind::Cancelled);
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
+/// Promise 11.
+pub async fn the_logs_are_the_releases_own(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.can("logs", deploying.deployer.capabilities().logs) {
+        return Ok(());
+    }
+    let first = deploying.healthy(1, "first-label").await?;
+    let second = deploying.healthy(2, "second-label").await?;
+    let config = deploying.target.config("staging");
+    for (release, own, other) in
+        [(&first, "first-label", "second-label"), (&second, "second-label", "first-label")]
+    {
+        let query = LogQuery::default();
+        let log = deploying.deployer.logs(&config, &release.reference, &query).await?;
+        let log = log.collect(1 << 20).await?;
+        let text = String::from_utf8_lossy(&log);
+        assert!(text.contains(own), "{own} is not in {text:?}");
+        assert!(!text.contains(other), "{other} is in {text:?}");
+        let query = LogQuery::default().tail(1);
+        let end = deploying.deployer.logs(&config, &release.reference, &query).await?;
+        let end = end.collect(1 << 20).await?;
+        assert_eq!(String::from_utf8_lossy(&end).lines().count(), 1);
+    }
+    let mut never = first.reference;
+    "0123456789abcdef".clone_into(&mut never.version);
+    let unknown = deploying.deployer.logs(&config, &never, &LogQuery::default()).await;
+    refused(unknown, ErrorKind::NotFound);
+    Ok(())
+}
+
+/// Promise 12.
+pub async fn another_environment_is_untouched(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() || !deploying.looks() {
+        return Ok(());
+    }
+    let (first, second) = (call(1), call(2));
+    let staging = deploying.request(&first, "one", Sample::Healthy, "staging").await?;
+    let production = deploying.request(&second, "two", Sample::Healthy, "production").await?;
+    deploying.apply(&first, &staging).await?;
+    let release = deploying.apply(&second, &production).await?;
+    assert_eq!(release.previous, None, "it is the first one there");
+    deploying.assert_serving(Some("one")).await;
+    assert_eq!(deploying.target.serving("production").await.as_deref(), Some("two"));
+    deploying.roll_back(3, &release).await?;
+    deploying.assert_serving(Some("one")).await;
+    assert_eq!(deploying.target.serving("production").await, None);
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Making a change public: in a directory, or as a branch.

@@ -1,0 +1,111 @@
+//! One deployment of a release, and how far it came.
+
+use matrix_architect_core::{tenant::JobRef, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::config::SystemdConfig;
+
+/// One deployment: which release with which settings, and what it stands on. Written once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Slot {
+    /// Counts up from 1 and is never used again.
+    pub(super) number: u64,
+    /// The release.
+    pub(super) version: String,
+    /// The deployment that served before: one that was healthy.
+    pub(super) previous: Option<u64>,
+    /// The version of `previous`.
+    pub(super) previous_version: Option<String>,
+    /// Who deployed it.
+    pub(super) job: JobRef,
+    /// When.
+    pub(super) at: Timestamp,
+    /// With which settings; a rollback returns to these too.
+    pub(super) settings: SystemdConfig,
+}
+
+/// How far a deployment came. The word is overwritten in place, so a full disk cannot stop it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SlotState {
+    /// It may be live and nobody has seen it healthy.
+    Intended,
+    /// It was live and healthy.
+    Applied,
+    /// It was healthy once, and is being returned to.
+    Restoring,
+    /// It was taken back.
+    Undone,
+}
+
+impl SlotState {
+    /// The state on disk: nine bytes, whichever it is.
+    pub(super) const fn as_bytes(self) -> &'static [u8; 9] {
+        match self {
+            Self::Intended => b"intended\n",
+            Self::Applied => b"applied \n",
+            Self::Restoring => b"restore \n",
+            Self::Undone => b"undone  \n",
+        }
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        [Self::Intended, Self::Applied, Self::Restoring, Self::Undone]
+            .into_iter()
+            .find(|state| state.as_bytes() == bytes)
+    }
+}
+
+/// The deployments of a service, and which is live.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// In the order they were made.
+    pub(super) slots: Vec<(Slot, SlotState)>,
+    /// The number of the live one.
+    pub(super) live: Option<u64>,
+}
+
+impl State {
+    pub(super) fn slot(&self, number: u64) -> Option<&(Slot, SlotState)> {
+        self.slots.iter().find(|(slot, _)| slot.number == number)
+    }
+
+    pub(super) fn live(&self) -> Option<&(Slot, SlotState)> {
+        self.live.and_then(|number| self.slot(number))
+    }
+
+    /// The last deployment that was seen healthy: where a failed one returns to.
+    pub(super) fn proven(&self) -> Option<&Slot> {
+        let (slot, state) = self.live()?;
+        match state {
+            SlotState::Applied | SlotState::Restoring => Some(slot),
+            SlotState::Intended | SlotState::Undone => {
+                slot.previous.and_then(|number| self.slot(number)).map(|(slot, _)| slot)
+            }
+        }
+    }
+
+    /// A number no deployment had.
+    pub(super) fn next_number(&self) -> u64 {
+        self.slots.iter().map(|(slot, _)| slot.number).max().unwrap_or(0) + 1
+    }
+
+    /// The latest deployment of a version.
+    pub(super) fn latest(&self, version: &str) -> Option<&Slot> {
+        self.slots.iter().rev().map(|(slot, _)| slot).find(|slot| slot.version == version)
+    }
+
+    /// The deployments that stay when `keep` are kept beside the live one: it, what it stands on
+    /// and the newest.
+    pub(super) fn kept(&self, keep: usize) -> Vec<u64> {
+        let live = self.live().map(|(slot, _)| slot);
+        let mut kept: Vec<u64> =
+            live.iter().flat_map(|slot| [Some(slot.number), slot.previous]).flatten().collect();
+        let newest = self.slots.iter().rev().map(|(slot, _)| slot.number);
+        for number in newest.filter(|number| Some(*number) != self.live).take(keep) {
+            if !kept.contains(&number) {
+                kept.push(number);
+            }
+        }
+        kept
+    }
+}
