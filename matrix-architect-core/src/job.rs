@@ -126,6 +126,7 @@ pub enum OnPublishFailure {
 /// What the requester demands of a job. Every field has an effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the wire form of the seed system")]
 pub struct JobConstraints {
     /// Seconds from the first start to the end, waits for approval not counted.
     pub max_duration: u64,

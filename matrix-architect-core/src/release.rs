@@ -136,8 +136,7 @@ impl GatedRelease {
     /// Only the verifier of summaries and the fakes call this.
     pub(crate) fn admit(parts: ReleaseParts) -> Self {
         let ReleaseParts { job, generation, bundle, plan_hash, patch_hash, summary } = parts;
-        // Content names the version, so deploying the same bundle again is the same release.
-        let version = bundle.hex()[..16].to_owned();
+        let version = version_of(&bundle);
         Self { job, generation, version, bundle, plan_hash, patch_hash, summary }
     }
 
@@ -180,6 +179,12 @@ impl GatedRelease {
     pub const fn summary(&self) -> &Digest {
         &self.summary
     }
+}
+
+/// The version of a bundle. Content names it, so deploying the same bundle again is the same
+/// release.
+pub(crate) fn version_of(bundle: &Digest) -> String {
+    bundle.hex()[..16].to_owned()
 }
 
 /// Which release of which service in which environment.

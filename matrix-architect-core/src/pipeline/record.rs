@@ -138,7 +138,7 @@ impl Job {
                 self.gate = Some(gate);
             }
             StageOutput::Publish { attestation } => {
-                self.attestation = Some((**attestation).clone())
+                self.attestation = Some((**attestation).clone());
             }
             StageOutput::Patch { .. } | StageOutput::Verify { .. } | StageOutput::Deploy {} => {}
         }

@@ -52,6 +52,8 @@ impl JobState {
     }
 
     /// The rules on one screen: a row per phase and event.
+    #[expect(clippy::too_many_lines, reason = "the whole table on one screen is the point")]
+    #[expect(clippy::match_same_arms, reason = "a row per phase and event, in the phases' order")]
     fn decide(&self, event: &Event, at: Timestamp) -> Next {
         use Event as E;
         use Phase as P;
@@ -65,9 +67,11 @@ impl JobState {
             (P::Running(s), E::AttemptFailed { stage: Some(stage), failure, retry_at })
                 if s == *stage =>
             {
-                self.try_again(s, failure, *retry_at)
+                Ok(self.try_again(s, failure, *retry_at))
             }
-            (P::Running(s), E::Failed { stage, failure }) if s == *stage => self.fail(s, failure),
+            (P::Running(s), E::Failed { stage, failure }) if s == *stage => {
+                Ok(self.fail(s, failure))
+            }
             (P::Running(s), E::WorkerLost { .. }) => Ok(self.lose(s)),
             (P::Running(_), E::CancelRequested { .. }) if self.cancelling => {
                 Err("it is being cancelled already")
@@ -118,7 +122,7 @@ impl JobState {
             (P::RollingBack, E::RolledBack) => Ok(self.settle()),
             (P::RollingBack, E::RollbackFailed { .. }) => Ok(self.at(P::NeedsOperator)),
             (P::RollingBack, E::AttemptFailed { stage: None, retry_at, .. }) => {
-                self.roll_back_again(*retry_at)
+                Ok(self.roll_back_again(*retry_at))
             }
             (P::RollingBack, E::WorkerLost { .. }) => Ok(self.lose_rollback()),
             (P::NeedsOperator, E::OperatorResolved { resolution }) => Ok(self.resolve(*resolution)),
@@ -211,36 +215,35 @@ impl JobState {
     fn check_consent(&self, needed: bool, binding: &crate::id::Digest) -> Result<(), &'static str> {
         match &self.approval {
             None if needed => Err("nobody was asked"),
-            None => Ok(()),
             Some(approval) if !approval.is_granted() => Err("not enough have agreed"),
             Some(approval) if approval.request.binding != *binding => {
                 Err("the consent was to something else")
             }
-            Some(_) => Ok(()),
+            None | Some(_) => Ok(()),
         }
     }
 
-    fn try_again(&self, stage: Stage, failure: &Failure, retry_at: Timestamp) -> Next {
+    fn try_again(&self, stage: Stage, failure: &Failure, retry_at: Timestamp) -> Self {
         if self.cancelling {
-            return Ok(self.end(Ending::Cancelled));
+            return self.end(Ending::Cancelled);
         }
         if self.counters.attempts >= self.limits.max_attempts {
             return self.fail(stage, failure);
         }
         let mut next = self.at(Phase::Ready(stage));
         next.retry_at = Some(retry_at);
-        Ok(next)
+        next
     }
 
-    fn fail(&self, stage: Stage, failure: &Failure) -> Next {
+    fn fail(&self, stage: Stage, failure: &Failure) -> Self {
         let ending = Ending::Failed(failure.clone());
         let keeps = self.limits.on_publish_failure == OnPublishFailure::Keep;
         if stage == Stage::Publish && keeps {
             let mut next = self.at(Phase::Failed);
             next.ending = Some(ending);
-            return Ok(next);
+            return next;
         }
-        Ok(self.end(ending))
+        self.end(ending)
     }
 
     fn lose(&self, stage: Stage) -> Self {
@@ -345,7 +348,7 @@ impl JobState {
         let mut next = self.clone();
         match self.target(name) {
             None => {
-                next.targets.push(TargetState { name: name.to_owned(), step: TargetStep::Intended })
+                next.targets.push(TargetState { name: name.to_owned(), step: TargetStep::Intended });
             }
             // Taken up again after a lost worker.
             Some(TargetStep::Intended) => {}
@@ -359,20 +362,20 @@ impl JobState {
         if self.target(name) != Some(&TargetStep::Intended) {
             return Err("the target was not intended");
         }
-        Ok(self.with_target(name, TargetStep::Applied(Box::new(release.clone()))))
+        Ok(self.with_target(name, &TargetStep::Applied(Box::new(release.clone()))))
     }
 
     fn undo(&self, name: &str) -> Next {
         // In reverse: what was touched last is undone first.
         let last = self.targets.iter().rev().find(|target| target.step != TargetStep::Undone);
         match last {
-            Some(target) if target.name == name => Ok(self.with_target(name, TargetStep::Undone)),
+            Some(target) if target.name == name => Ok(self.with_target(name, &TargetStep::Undone)),
             Some(_) => Err("a later target is not undone yet"),
             None => Err("no target is left to undo"),
         }
     }
 
-    fn with_target(&self, name: &str, step: TargetStep) -> Self {
+    fn with_target(&self, name: &str, step: &TargetStep) -> Self {
         let mut next = self.clone();
         for target in next.targets.iter_mut().filter(|target| target.name == name) {
             target.step = step.clone();
@@ -400,13 +403,13 @@ impl JobState {
         }
     }
 
-    fn roll_back_again(&self, retry_at: Timestamp) -> Next {
+    fn roll_back_again(&self, retry_at: Timestamp) -> Self {
         if self.counters.attempts >= self.limits.max_attempts {
-            return Ok(self.at(Phase::NeedsOperator));
+            return self.at(Phase::NeedsOperator);
         }
         let mut next = self.at(Phase::RollbackReady);
         next.retry_at = Some(retry_at);
-        Ok(next)
+        next
     }
 
     fn lose_rollback(&self) -> Self {

@@ -37,8 +37,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            wall: Duration::from_secs(600),
-            cpu: Duration::from_secs(1200),
+            wall: Duration::from_mins(10),
+            cpu: Duration::from_mins(20),
             memory: 4 << 30,
             processes: 1024,
             disk: 8 << 30,

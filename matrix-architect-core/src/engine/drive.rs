@@ -1,0 +1,218 @@
+//! One lease of one job: stage after stage until it ends, waits or is lost.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Parts,
+    heartbeat::{Heartbeat, Held, StopReason, Watched},
+    log::StageLog,
+    scratch::Scratch,
+    secrets::{SeenSecrets, WatchedSecrets},
+    stages::{self, Next, StageContext},
+    writer::Writer,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Actor, Event},
+    failure::Failure,
+    pipeline::{JobState, Phase, Stage, due},
+    traits::{Answer, Cancel, Lease, LogId},
+};
+
+/// What a worker does with one lease.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    parts: Arc<Parts>,
+    writer: Writer,
+    held: Held,
+    scratch: Scratch,
+    seen: Arc<SeenSecrets>,
+    drain: Cancel,
+}
+
+impl Attempt {
+    pub(crate) fn new(parts: Arc<Parts>, lease: Lease, sent: Instant, drain: Cancel) -> Self {
+        let held = Held::new(lease.job.clone(), lease.fence, sent);
+        let writer = Writer::new(Arc::clone(&parts), lease);
+        let seen = Arc::new(SeenSecrets::default());
+        Self { parts, writer, held, scratch: Scratch::default(), seen, drain }
+    }
+
+    /// Takes the job as far as it goes and gives the lease back.
+    #[tracing::instrument(name = "engine.attempt", skip_all, fields(job = %self.writer.job, worker = %self.writer.worker))]
+    pub(crate) async fn run(self) -> Result<()> {
+        match self.advance().await {
+            Ok(()) => {}
+            // Somebody else has the job: whatever is left is theirs.
+            Err(error) if error.is_fenced() => {
+                tracing::warn!("the lease was lost");
+                return Ok(());
+            }
+            Err(error) => {
+                // Give it back all the same, so that another worker need not wait for the lease.
+                let _ = self.parts.queue.release(&self.held.job, self.held.fence).await;
+                return Err(error);
+            }
+        }
+        if self.writer.state().await.phase.is_terminal() {
+            self.seal_logs().await;
+        }
+        self.parts.queue.release(&self.held.job, self.held.fence).await
+    }
+
+    async fn advance(&self) -> Result<()> {
+        loop {
+            let state = self.writer.state().await;
+            let now = self.parts.clock.now();
+            if let Some(event) = due(&state, now) {
+                self.writer.commit_as(Actor::System, vec![event]).await?;
+                continue;
+            }
+            match state.phase {
+                Phase::Ready(_) | Phase::RollbackReady
+                    if state.retry_at.is_some_and(|at| at > now) => return Ok(()),
+                Phase::Ready(stage) => self.run_stage(Some(stage)).await?,
+                Phase::RollbackReady => self.run_stage(None).await?,
+                Phase::AwaitingApproval => {
+                    if !self.ask(&state).await? {
+                        return Ok(());
+                    }
+                }
+                Phase::Running(_) | Phase::RollingBack => {
+                    return Err(Error::unexpected("a claim left the job in the middle of something"));
+                }
+                Phase::NeedsOperator | Phase::Succeeded | Phase::Failed | Phase::Cancelled => {
+                    return Ok(());
+                }
+            }
+            if self.drain.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs a stage, or the rollback if there is none, and writes what came of it.
+    async fn run_stage(&self, stage: Option<Stage>) -> Result<()> {
+        let worker = self.writer.worker.clone();
+        let started = match stage {
+            Some(stage) => Event::Started { stage, worker },
+            None => Event::RollbackStarted { worker },
+        };
+        self.writer.commit(vec![started], Vec::new()).await?;
+
+        let cancel = Cancel::new();
+        let deadline = self.writer.state().await.deadline;
+        let watched = Watched { cancel: cancel.clone(), deadline };
+        let heartbeat = Heartbeat::start(Arc::clone(&self.parts), self.held.clone(), watched);
+        let log = self.open_log(stage).await?;
+        let secrets = Arc::new(WatchedSecrets::new(
+            Arc::clone(&self.parts.secrets),
+            Arc::clone(&self.seen),
+        ));
+        let cx = StageContext {
+            parts: &self.parts,
+            writer: &self.writer,
+            log: &log,
+            secrets: &*secrets,
+            seen: &self.seen,
+            scratch: &self.scratch,
+            cancel: &cancel,
+        };
+        let outcome = stages::run(&cx, stage).await;
+        if let Err(error) = &outcome {
+            let failure = self.redacted(&Failure::from(error));
+            log.bytes(format!("error: {failure}\n").as_bytes());
+        }
+        log.flush().await;
+        let reason = heartbeat.reason();
+        if reason == StopReason::Lost {
+            return Err(Error::new(ErrorKind::Fenced, "the lease was lost"));
+        }
+        let (events, keeps) = match outcome {
+            Ok(Next { events, keeps }) => (events, keeps),
+            Err(error) if error.is_fenced() => return Err(error),
+            Err(error) => (vec![self.answer(stage, reason, &error).await], Vec::new()),
+        };
+        self.writer.commit(events, keeps).await
+    }
+
+    /// The event that an error of a stage becomes.
+    async fn answer(&self, stage: Option<Stage>, reason: StopReason, error: &Error) -> Event {
+        let failure = self.redacted(&Failure::from(error));
+        let state = self.writer.state().await;
+        match (stage, reason) {
+            (Some(stage), StopReason::Requested) => Event::Stopped { stage },
+            (Some(_), StopReason::Deadline) => Event::DeadlineExceeded,
+            _ if error.is_retryable() => Event::AttemptFailed {
+                stage,
+                failure,
+                retry_at: self.parts.clock.now() + self.backoff(&state, error),
+            },
+            (Some(stage), _) => Event::Failed { stage, failure },
+            (None, _) => Event::RollbackFailed { failure },
+        }
+    }
+
+    fn redacted(&self, failure: &Failure) -> Failure {
+        let redactor = self.seen.redactor();
+        let mut failure = failure.clone();
+        failure.message = redactor.redact_str(&failure.message);
+        failure
+    }
+
+    fn backoff(&self, state: &JobState, error: &Error) -> Duration {
+        let settings = &self.parts.settings;
+        let doubled = settings.backoff.saturating_mul(1 << state.counters.attempts.min(10));
+        error.retry_delay().unwrap_or(Duration::ZERO).max(doubled.min(settings.backoff_max))
+    }
+
+    /// Asks the approver, if there is one. Returns whether something came of it.
+    async fn ask(&self, state: &JobState) -> Result<bool> {
+        let Some(approver) = &self.parts.approver else { return Ok(false) };
+        let Some(approval) = &state.approval else { return Ok(false) };
+        let request = &approval.request;
+        let (by, event) = match approver.ask(&self.writer.job().await, request).await? {
+            Answer::Granted { by, comment } => {
+                let grant = crate::event::Grant {
+                    id: request.id.clone(),
+                    binding: request.binding,
+                    generation: request.generation,
+                    by: by.clone(),
+                    comment,
+                };
+                (by, Event::ApprovalGranted(grant))
+            }
+            Answer::Refused { by, comment } => {
+                (by.clone(), Event::ApprovalRefused { id: request.id.clone(), by, comment })
+            }
+            Answer::Pending { again_at } => {
+                if let Some(at) = again_at {
+                    self.writer.wake_at(at.min(request.expires_at)).await?;
+                }
+                return Ok(false);
+            }
+        };
+        self.writer.commit_as(Actor::Principal(by), vec![event]).await?;
+        Ok(true)
+    }
+
+    async fn open_log(&self, stage: Option<Stage>) -> Result<StageLog> {
+        let name = stage.map_or("ROLLBACK", Stage::as_str);
+        let seen = Arc::clone(&self.seen);
+        StageLog::open(Arc::clone(&self.parts.logs), &self.writer, name, seen).await
+    }
+
+    /// Seals every log of a job that has ended. A log that cannot be sealed is still readable.
+    async fn seal_logs(&self) {
+        let job = &self.writer.job;
+        let names = self.parts.logs.list(job).await.unwrap_or_default();
+        for name in names {
+            let log = LogId { job: job.clone(), name };
+            if let Err(error) = self.parts.logs.seal(&log, self.writer.fence).await {
+                tracing::warn!(log = %log.name, %error, "a log could not be sealed");
+            }
+        }
+    }
+}

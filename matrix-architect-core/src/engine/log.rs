@@ -1,0 +1,193 @@
+//! A stage's output on its way to whoever watches: redacted, in order, and never in the way.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::{secrets::SeenSecrets, writer::Writer};
+use crate::{
+    error::Result,
+    redact::RedactStream,
+    traits::{Fence, LogId, LogSink, LogStore},
+};
+
+/// Bytes that may wait to be stored; beyond it they are dropped and counted.
+const BACKLOG: usize = 32 << 20;
+/// Bytes of one append.
+const CHUNK: usize = 64 << 10;
+/// How long a byte waits for company.
+const LINGER: Duration = Duration::from_millis(30);
+
+/// A stage's log. Writing never blocks and never fails: the log is not worth a job.
+pub(crate) struct StageLog {
+    sender: mpsc::UnboundedSender<Entry>,
+    backlog: Arc<AtomicUsize>,
+    dropped: AtomicUsize,
+    task: JoinHandle<()>,
+}
+
+enum Entry {
+    Bytes(Vec<u8>),
+    Flush(oneshot::Sender<()>),
+}
+
+impl StageLog {
+    /// Opens the log `name` at its end.
+    pub(crate) async fn open(
+        store: Arc<dyn LogStore>,
+        writer: &Writer,
+        name: &str,
+        secrets: Arc<SeenSecrets>,
+    ) -> Result<Self> {
+        let log = LogId { job: writer.job.clone(), name: name.to_owned() };
+        let end = store.read(&log, 0..0).await?.end;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let backlog = Arc::new(AtomicUsize::new(0));
+        let tail = Tail { store, log, fence: writer.fence, end, backlog: Arc::clone(&backlog) };
+        let task = tokio::spawn(tail.run(receiver, secrets));
+        Ok(Self { sender, backlog, dropped: AtomicUsize::new(0), task })
+    }
+
+    /// Adds bytes.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        if self.backlog.load(Ordering::Relaxed) + bytes.len() > BACKLOG {
+            self.dropped.fetch_add(bytes.len(), Ordering::Relaxed);
+            return;
+        }
+        self.backlog.fetch_add(bytes.len(), Ordering::Relaxed);
+        // The receiver is gone only after the lease is lost; nobody reads the rest then.
+        let _ = self.sender.send(Entry::Bytes(bytes.to_vec()));
+    }
+
+    /// Waits until everything so far is stored, or cannot be.
+    pub(crate) async fn flush(&self) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let _ = self.sender.send(Entry::Bytes(
+                format!("[{dropped} bytes of output came faster than they could be stored]\n")
+                    .into_bytes(),
+            ));
+        }
+        let (sender, receiver) = oneshot::channel();
+        if self.sender.send(Entry::Flush(sender)).is_ok() {
+            let _ = receiver.await;
+        }
+    }
+}
+
+impl LogSink for StageLog {
+    fn line(&self, line: &str) {
+        self.bytes(format!("{line}\n").as_bytes());
+    }
+}
+
+impl fmt::Debug for StageLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StageLog(..)")
+    }
+}
+
+impl Drop for StageLog {
+    fn drop(&mut self) {
+        // Normally drained by `flush`; after a lost lease there is nothing to wait for.
+        if self.backlog.load(Ordering::Relaxed) > 0 {
+            self.task.abort();
+        }
+    }
+}
+
+/// The far end: redacts, gathers and appends.
+struct Tail {
+    store: Arc<dyn LogStore>,
+    log: LogId,
+    fence: Fence,
+    end: u64,
+    backlog: Arc<AtomicUsize>,
+}
+
+impl Tail {
+    async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>, secrets: Arc<SeenSecrets>) {
+        let mut known = 0;
+        let mut stream: Option<RedactStream> = None;
+        let mut pending = Vec::new();
+        while let Some(entry) = entries.recv().await {
+            let mut flushed = Vec::new();
+            let mut next = Some(entry);
+            loop {
+                match next {
+                    Some(Entry::Bytes(bytes)) => {
+                        self.backlog.fetch_sub(bytes.len(), Ordering::Relaxed);
+                        // A secret handed out since is looked for from here on; it cannot have
+                        // been printed before it was handed out.
+                        if secrets.count() != known {
+                            pending.extend(stream.take().map(RedactStream::finish).unwrap_or_default());
+                            known = secrets.count();
+                        }
+                        let stream = stream.get_or_insert_with(|| secrets.redactor().stream());
+                        pending.extend(stream.push(&bytes));
+                    }
+                    Some(Entry::Flush(sender)) => {
+                        pending.extend(stream.take().map(RedactStream::finish).unwrap_or_default());
+                        flushed.push(sender);
+                    }
+                    None => break,
+                }
+                if !flushed.is_empty() || pending.len() >= CHUNK {
+                    break;
+                }
+                next = tokio::time::timeout(LINGER, entries.recv()).await.unwrap_or(None);
+            }
+            // The tail held back for a secret that may be half seen is shown after the pause, so
+            // that a watcher sees a line without an end.
+            if pending.is_empty() {
+                pending.extend(stream.take().map(RedactStream::finish).unwrap_or_default());
+            }
+            if !self.store_all(&mut pending).await {
+                return;
+            }
+            for sender in flushed {
+                let _ = sender.send(());
+            }
+        }
+        pending.extend(stream.map(RedactStream::finish).unwrap_or_default());
+        self.store_all(&mut pending).await;
+    }
+
+    /// Appends what is pending. Returns whether the log can still be written.
+    async fn store_all(&mut self, pending: &mut Vec<u8>) -> bool {
+        if pending.is_empty() {
+            return true;
+        }
+        let bytes = Bytes::from(std::mem::take(pending));
+        let mut pause = Duration::from_millis(50);
+        for _ in 0..4 {
+            match self.store.append(&self.log, self.fence, self.end, bytes.clone()).await {
+                Ok(end) => {
+                    self.end = end;
+                    return true;
+                }
+                Err(error) if error.is_retryable() => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => {
+                    tracing::warn!(log = %self.log.name, %error, "a log could not be written");
+                    return false;
+                }
+            }
+        }
+        tracing::warn!(log = %self.log.name, "output was lost: the log store does not answer");
+        true
+    }
+}
