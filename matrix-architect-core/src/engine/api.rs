@@ -145,8 +145,7 @@ impl Engine {
         let artifact = record.job.artifact_named(name).cloned().ok_or_else(|| {
             Error::not_found("the job has no such artifact").context("name", name)
         })?;
-        let bytes =
-            self.0.artifacts.get(&principal.tenant, &artifact.checksum, None).await?;
+        let bytes = self.0.artifacts.get(&principal.tenant, &artifact.checksum, None).await?;
         Ok((artifact, bytes))
     }
 

@@ -120,7 +120,10 @@ impl EngineBuilder {
     /// `Invalid`, naming the part that is missing.
     pub fn build(self) -> Result<Engine> {
         let settings = Settings {
-            lease_term: self.lease_term.unwrap_or(Duration::from_secs(30)).max(Duration::from_secs(1)),
+            lease_term: self
+                .lease_term
+                .unwrap_or(Duration::from_secs(30))
+                .max(Duration::from_secs(1)),
             lease_wait: self.lease_wait.unwrap_or(Duration::from_secs(5)),
             backoff: self.backoff.unwrap_or(Duration::from_millis(500)),
             backoff_max: Duration::from_mins(1),

@@ -72,7 +72,10 @@ impl Attempt {
             }
             match state.phase {
                 Phase::Ready(_) | Phase::RollbackReady
-                    if state.retry_at.is_some_and(|at| at > now) => return Ok(()),
+                    if state.retry_at.is_some_and(|at| at > now) =>
+                {
+                    return Ok(());
+                }
                 Phase::Ready(stage) => self.run_stage(Some(stage)).await?,
                 Phase::RollbackReady => self.run_stage(None).await?,
                 Phase::AwaitingApproval => {
@@ -81,7 +84,9 @@ impl Attempt {
                     }
                 }
                 Phase::Running(_) | Phase::RollingBack => {
-                    return Err(Error::unexpected("a claim left the job in the middle of something"));
+                    return Err(Error::unexpected(
+                        "a claim left the job in the middle of something",
+                    ));
                 }
                 Phase::NeedsOperator | Phase::Succeeded | Phase::Failed | Phase::Cancelled => {
                     return Ok(());
@@ -107,10 +112,8 @@ impl Attempt {
         let watched = Watched { cancel: cancel.clone(), deadline };
         let heartbeat = Heartbeat::start(Arc::clone(&self.parts), self.held.clone(), watched);
         let log = self.open_log(stage).await?;
-        let secrets = Arc::new(WatchedSecrets::new(
-            Arc::clone(&self.parts.secrets),
-            Arc::clone(&self.seen),
-        ));
+        let secrets =
+            Arc::new(WatchedSecrets::new(Arc::clone(&self.parts.secrets), Arc::clone(&self.seen)));
         let cx = StageContext {
             parts: &self.parts,
             writer: &self.writer,

@@ -107,6 +107,37 @@ impl Drop for StageLog {
     }
 }
 
+/// Bytes on their way through the redactor.
+struct Clean {
+    secrets: Arc<SeenSecrets>,
+    known: usize,
+    stream: RedactStream,
+    ready: Vec<u8>,
+}
+
+impl Clean {
+    fn new(secrets: Arc<SeenSecrets>) -> Self {
+        let known = secrets.count();
+        let stream = secrets.redactor().stream();
+        Self { secrets, known, stream, ready: Vec::new() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if self.secrets.count() != self.known {
+            self.known = self.secrets.count();
+            // What was held back may still become a secret: the new stream gets it first.
+            let held = self.stream.finish();
+            self.stream = self.secrets.redactor().stream();
+            self.ready.extend(self.stream.push(&held));
+        }
+        self.ready.extend(self.stream.push(bytes));
+    }
+
+    fn finish(&mut self) {
+        self.ready.extend(self.stream.finish());
+    }
+}
+
 /// The far end: redacts, gathers and appends.
 struct Tail {
     store: Arc<dyn LogStore>,
@@ -118,50 +149,37 @@ struct Tail {
 
 impl Tail {
     async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>, secrets: Arc<SeenSecrets>) {
-        let mut known = 0;
-        let mut stream: Option<RedactStream> = None;
-        let mut pending = Vec::new();
+        let mut clean = Clean::new(secrets);
         while let Some(entry) = entries.recv().await {
-            let mut flushed = Vec::new();
+            let mut flushed = None;
             let mut next = Some(entry);
-            loop {
-                match next {
-                    Some(Entry::Bytes(bytes)) => {
+            while let Some(entry) = next {
+                match entry {
+                    Entry::Bytes(bytes) => {
                         self.backlog.fetch_sub(bytes.len(), Ordering::Relaxed);
-                        // A secret handed out since is looked for from here on; it cannot have
-                        // been printed before it was handed out.
-                        if secrets.count() != known {
-                            pending.extend(stream.take().map(RedactStream::finish).unwrap_or_default());
-                            known = secrets.count();
-                        }
-                        let stream = stream.get_or_insert_with(|| secrets.redactor().stream());
-                        pending.extend(stream.push(&bytes));
+                        clean.push(&bytes);
                     }
-                    Some(Entry::Flush(sender)) => {
-                        pending.extend(stream.take().map(RedactStream::finish).unwrap_or_default());
-                        flushed.push(sender);
+                    Entry::Flush(sender) => {
+                        clean.finish();
+                        flushed = Some(sender);
+                        break;
                     }
-                    None => break,
                 }
-                if !flushed.is_empty() || pending.len() >= CHUNK {
+                if clean.ready.len() >= CHUNK {
                     break;
                 }
                 next = tokio::time::timeout(LINGER, entries.recv()).await.unwrap_or(None);
             }
-            // The tail held back for a secret that may be half seen is shown after the pause, so
-            // that a watcher sees a line without an end.
-            if pending.is_empty() {
-                pending.extend(stream.take().map(RedactStream::finish).unwrap_or_default());
-            }
-            if !self.store_all(&mut pending).await {
+            if !self.store_all(&mut clean.ready).await {
                 return;
             }
-            for sender in flushed {
+            if let Some(sender) = flushed {
+                // Whoever flushed may have stopped waiting.
                 let _ = sender.send(());
             }
         }
-        pending.extend(stream.map(RedactStream::finish).unwrap_or_default());
-        self.store_all(&mut pending).await;
+        clean.finish();
+        self.store_all(&mut clean.ready).await;
     }
 
     /// Appends what is pending. Returns whether the log can still be written.

@@ -17,32 +17,31 @@ use crate::{
 /// The secrets a job was handed.
 #[derive(Debug, Default)]
 pub(crate) struct SeenSecrets {
-    values: Mutex<Vec<Secret>>,
+    redactor: Mutex<Redactor>,
     count: AtomicUsize,
 }
 
 impl SeenSecrets {
-    /// How many there are.
+    /// How often one was handed out: whoever holds a redactor knows by it that there is more.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
     /// A redactor of all of them.
     pub(crate) fn redactor(&self) -> Redactor {
-        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        Redactor::new(values.iter())
+        self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn add(&self, secret: &Secret) {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.iter().all(|known| known.expose() != secret.expose()) {
-            values.push(secret.clone());
-            self.count.store(values.len(), Ordering::Release);
-        }
+    fn add(&self, secret: &Secret) -> Result<()> {
+        let mut redactor = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
+        *redactor = redactor.with([secret])?;
+        self.count.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 }
 
-/// A secret store that remembers what it hands out.
+/// A secret store that remembers what it hands out, and hands out nothing it could not take out
+/// of a log again.
 #[derive(Debug)]
 pub(crate) struct WatchedSecrets {
     inner: Arc<dyn SecretStore>,
@@ -59,7 +58,7 @@ impl WatchedSecrets {
 impl SecretStore for WatchedSecrets {
     async fn get(&self, scope: &Scope, reference: &SecretRef) -> Result<Secret> {
         let secret = self.inner.get(scope, reference).await?;
-        self.seen.add(&secret);
+        self.seen.add(&secret).map_err(|error| error.context("secret", reference))?;
         Ok(secret)
     }
 }

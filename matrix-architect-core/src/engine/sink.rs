@@ -58,7 +58,7 @@ impl EvidenceSink for JobSink<'_> {
             finding.message = redactor.redact_str(&finding.message);
         }
         for detail in evidence.details.values_mut() {
-            redactor.redact_json(detail);
+            *detail = redactor.redact_json(detail.take());
         }
         let reports = std::mem::take(&mut *self.reports.lock().await);
         let keeps = reports.iter().map(|report| report.checksum).collect();

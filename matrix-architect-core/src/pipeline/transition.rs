@@ -348,7 +348,8 @@ impl JobState {
         let mut next = self.clone();
         match self.target(name) {
             None => {
-                next.targets.push(TargetState { name: name.to_owned(), step: TargetStep::Intended });
+                next.targets
+                    .push(TargetState { name: name.to_owned(), step: TargetStep::Intended });
             }
             // Taken up again after a lost worker.
             Some(TargetStep::Intended) => {}

@@ -1,6 +1,9 @@
 //! DEPLOY: what the gate let through is put on one target after the other.
 
-use super::{DeliveryOutcome, StageContext, target::{self, TargetLock}};
+use super::{
+    DeliveryOutcome, StageContext,
+    target::{self, TargetLock},
+};
 use crate::{
     engine::journal::JobJournal,
     error::Result,

@@ -9,9 +9,7 @@ mod rollback;
 mod target;
 mod verify;
 
-use super::{
-    Parts, log::StageLog, scratch::Scratch, secrets::SeenSecrets, writer::Writer,
-};
+use super::{Parts, log::StageLog, scratch::Scratch, secrets::SeenSecrets, writer::Writer};
 use crate::{
     artifact::{Artifact, ArtifactKind},
     error::{Error, ErrorKind, Result},
@@ -110,10 +108,7 @@ impl StageContext<'_> {
     }
 
     /// What the base is compared with.
-    pub(crate) fn checkout<'b>(
-        &'b self,
-        repo: &'b crate::plan::RepoSpec,
-    ) -> CheckoutRequest<'b> {
+    pub(crate) fn checkout<'b>(&'b self, repo: &'b crate::plan::RepoSpec) -> CheckoutRequest<'b> {
         CheckoutRequest::new(&self.writer.job.tenant, repo, self.secrets, self.cancel)
     }
 
@@ -126,7 +121,11 @@ impl StageContext<'_> {
         };
         let head = self.parts.workspace.head(&self.checkout(&job.repo)).await?;
         Ok(head.filter(|head| *head != base).map(|head| {
-            format!("the base moved from {} to {} since the plan was made", base.short(), head.short())
+            format!(
+                "the base moved from {} to {} since the plan was made",
+                base.short(),
+                head.short()
+            )
         }))
     }
 }

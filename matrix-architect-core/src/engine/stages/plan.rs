@@ -44,8 +44,11 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<StageOutput> {
 
 async fn make_plan(cx: &StageContext<'_>, goal: &str, checkout: &Checkout) -> Result<Plan> {
     let Some(planner) = &cx.parts.planner else {
-        return Err(Error::new(ErrorKind::Unsupported, "no planner is set up to make a plan of a goal")
-            .advice("hand in a plan, a diff or a branch"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "no planner is set up to make a plan of a goal",
+        )
+        .advice("hand in a plan, a diff or a branch"));
     };
     let record = cx.writer.record().await;
     let tenant = &cx.writer.job.tenant;

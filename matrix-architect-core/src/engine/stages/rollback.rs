@@ -1,6 +1,9 @@
 //! Undoing the targets, the last one first.
 
-use super::{StageContext, target::{self, TargetLock}};
+use super::{
+    StageContext,
+    target::{self, TargetLock},
+};
 use crate::{
     engine::journal::JobJournal,
     error::Result,

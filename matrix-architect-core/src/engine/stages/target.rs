@@ -91,8 +91,7 @@ pub(crate) fn config<'a>(
     deployments: &'a [DeploymentConfig],
     name: &str,
 ) -> Result<&'a DeploymentConfig> {
-    deployments
-        .iter()
-        .find(|config| config.name() == name)
-        .ok_or_else(|| Error::unexpected("a touched target is not configured").context("target", name))
+    deployments.iter().find(|config| config.name() == name).ok_or_else(|| {
+        Error::unexpected("a touched target is not configured").context("target", name)
+    })
 }

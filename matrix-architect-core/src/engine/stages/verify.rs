@@ -66,7 +66,11 @@ fn verdict(evidence: &[Evidence]) -> Option<Error> {
         };
         error = error.context("location", place);
     }
-    Some(error.advice("look at the evidence and the log of VERIFY, correct the change, submit it again"))
+    Some(
+        error.advice(
+            "look at the evidence and the log of VERIFY, correct the change, submit it again",
+        ),
+    )
 }
 
 /// A stream as a body. It can be read once: a store that needs it twice says so, and the stage is
