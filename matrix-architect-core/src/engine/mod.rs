@@ -18,9 +18,6 @@ mod stages;
 mod worker;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use api::Consent;

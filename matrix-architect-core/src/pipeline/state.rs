@@ -105,6 +105,8 @@ pub struct Refs {
     pub evidence: Option<Digest>,
     /// What will be deployed.
     pub bundle: Option<Digest>,
+    /// What the gate decided about: see [`ApprovalRequest`](crate::event::ApprovalRequest).
+    pub binding: Option<Digest>,
     /// The stored, signed verification summary. No stage after GATE begins without it.
     pub summary: Option<Digest>,
 }

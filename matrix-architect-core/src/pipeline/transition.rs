@@ -198,6 +198,7 @@ impl JobState {
                     return Err("the gate did not allow it");
                 }
                 self.check_consent(gate.requires_guardian_approval, binding)?;
+                self.refs.binding = Some(*binding);
                 self.refs.summary = Some(*summary);
             }
             StageOutput::Deploy {} => {
