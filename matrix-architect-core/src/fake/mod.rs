@@ -15,23 +15,37 @@
 
 mod artifacts;
 mod clock;
+mod deployer;
 mod ids;
 mod job;
 mod journal;
 mod log;
+mod policy;
+mod publisher;
 mod release;
+mod sandbox;
 mod secrets;
+mod tree;
+mod verifier;
+mod workspace;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use artifacts::MemoryArtifacts;
 pub use clock::{FixedClock, StepClock};
+pub use deployer::MemoryDeployer;
 pub use ids::CountingIds;
 pub use job::{job, job_ref};
 pub use journal::MemoryJournal;
 pub use log::CollectedLog;
+pub use policy::FixedPolicy;
+pub use publisher::MemoryPublisher;
 pub use release::gated_release;
+pub use sandbox::NoSandbox;
 pub use secrets::{FixedSecrets, NoSecrets};
+pub use tree::MemoryTree;
+pub use verifier::ScriptedVerifier;
+pub use workspace::MemoryWorkspace;
 
 /// A test that panicked elsewhere has no say in what a fake remembers.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -19,6 +19,9 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<StageOutput> {
     cx.log.line(&format!("checking out {}", record.spec.repo.uri()));
     let checkout = cx.parts.workspace.checkout(&request).await?;
     cx.check()?;
+    if checkout.uncommitted {
+        cx.log.line("the work tree has edits that are not committed: they are no part of the base");
+    }
     let change = match &record.spec.change {
         Change::Goal => Change::Plan(Box::new(make_plan(cx, &record.spec.goal, &checkout).await?)),
         given => given.clone(),

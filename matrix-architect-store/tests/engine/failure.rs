@@ -1,0 +1,139 @@
+//! Things that go wrong.
+
+use matrix_architect_core::{
+    error::{Error, ErrorKind},
+    event::Resolution,
+    evidence::CheckResult,
+    fake::ScriptedVerifier,
+    job::{JobStatus, OnPublishFailure},
+    pipeline::Stage,
+};
+
+use crate::bench::{Bench, Plans, TARGET, author, spec};
+
+fn unavailable() -> Error {
+    Error::new(ErrorKind::Unavailable, "the other side does not answer")
+}
+
+fn broken() -> Error {
+    Error::invalid("it does not start").code("unhealthy")
+}
+
+#[tokio::test]
+async fn a_failed_check_stops_the_job_and_is_named() {
+    let verifier =
+        ScriptedVerifier::new([("lint", CheckResult::Passed), ("unit", CheckResult::Failed)]);
+    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let job = bench.run(spec()).await;
+    assert_eq!((job.status, job.current_stage), (JobStatus::Failed, Some(Stage::Verify)));
+    assert_eq!(job.failure.unwrap().code, "verification_failed");
+    assert!(job.error.unwrap().contains("unit"));
+    assert_eq!(job.evidence.len(), 2);
+    assert!(bench.deployer.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_decide_does_not_pass() {
+    let verifier = ScriptedVerifier::new([("unit", CheckResult::Inconclusive)]);
+    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    assert_eq!(bench.run(spec()).await.failure.unwrap().code, "verification_inconclusive");
+}
+
+#[tokio::test]
+async fn a_change_nobody_checked_does_not_pass() {
+    let bench = Bench::new(Plans { verifier: ScriptedVerifier::default(), ..Plans::default() });
+    assert_eq!(bench.run(spec()).await.failure.unwrap().code, "nothing_checked");
+}
+
+#[tokio::test]
+async fn a_fault_that_passes_is_tried_again() {
+    let bench = Bench::new(Plans::default());
+    bench.verifier.fail_once(unavailable());
+    let job = bench.run(spec()).await;
+    assert_eq!((job.status, job.retry_count), (JobStatus::Succeeded, 1));
+    assert_eq!(bench.verifier.runs(), 2);
+}
+
+#[tokio::test]
+async fn a_fault_that_stays_ends_the_job_after_so_many_attempts() {
+    let bench = Bench::new(Plans::default());
+    for _ in 0..5 {
+        bench.verifier.fail_once(unavailable());
+    }
+    let job = bench.run(spec()).await;
+    assert_eq!(
+        (job.status, job.failure.unwrap().code.as_str()),
+        (JobStatus::Failed, "unavailable")
+    );
+    assert_eq!(bench.verifier.runs(), 3);
+}
+
+#[tokio::test]
+async fn a_broken_deployment_is_taken_back() {
+    let bench = Bench::new(Plans::default());
+    let first = bench.run(spec()).await;
+    let before = bench.deployer.live(TARGET);
+    assert_eq!(first.status, JobStatus::Succeeded);
+
+    bench.workspace.push(crate::bench::commit('b'), crate::bench::tree("three\n"));
+    bench.deployer.fail_once(broken());
+    let mut second = spec();
+    second.goal = "break it".to_owned();
+    if let matrix_architect_core::plan::Change::Plan(plan) = &mut second.change {
+        plan.steps[0].ops[0].content = Some("broken\n".to_owned());
+    }
+    let job = bench.run(second).await;
+    assert_eq!((job.status, job.failure.unwrap().code.as_str()), (JobStatus::Failed, "unhealthy"));
+    assert_eq!(bench.deployer.live(TARGET), before);
+    assert!(job.releases.is_empty());
+}
+
+#[tokio::test]
+async fn a_rollback_that_fails_waits_for_an_operator() {
+    let bench = Bench::new(Plans::default());
+    bench.deployer.fail_once(broken());
+    bench.deployer.fail_once(broken());
+    let stuck = bench.run(spec()).await;
+    assert_eq!(stuck.status, JobStatus::NeedsOperator);
+    assert!(bench.deployer.live(TARGET).is_some());
+
+    bench.engine.resolve(&author(), &stuck.id, Resolution::RetryRollback).await.unwrap();
+    let job = bench.drive(&stuck).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    assert_eq!(bench.deployer.live(TARGET), None);
+}
+
+#[tokio::test]
+async fn a_release_stays_when_publishing_fails_unless_told_otherwise() {
+    for (wish, live) in [(OnPublishFailure::Keep, true), (OnPublishFailure::RollBack, false)] {
+        let bench = Bench::new(Plans::default());
+        bench.publisher.fail_once(broken());
+        let mut spec = spec();
+        spec.constraints.on_publish_failure = wish;
+        let job = bench.run(spec).await;
+        assert_eq!(job.status, JobStatus::Failed, "{wish:?}");
+        assert_eq!(bench.deployer.live(TARGET).is_some(), live, "{wish:?}");
+        assert_eq!(job.releases.len(), usize::from(live));
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_tried_again_gets_the_same_attestation() {
+    let bench = Bench::new(Plans::default());
+    bench.publisher.fail_once(unavailable());
+    let job = bench.run(spec()).await;
+    assert_eq!(job.status, JobStatus::Succeeded);
+    let signed = bench.kinds(&job).await.iter().filter(|kind| **kind == "published").count();
+    assert_eq!((signed, bench.deployer.writes().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_job_out_of_time_is_stopped() {
+    let verifier = ScriptedVerifier::new([("unit", CheckResult::Passed)])
+        .taking(std::time::Duration::from_secs(30));
+    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let mut spec = spec();
+    spec.constraints.max_duration = 1;
+    let job = bench.run(spec).await;
+    assert_eq!(job.failure.unwrap().code, "deadline_exceeded");
+}

@@ -1,0 +1,95 @@
+//! The wish to stop, in each stage.
+
+use std::time::Duration;
+
+use matrix_architect_core::{
+    error::ErrorKind,
+    evidence::CheckResult,
+    fake::{MemoryDeployer, ScriptedVerifier},
+    id::WorkerId,
+    job::{Job, JobStatus},
+    policy::Decision,
+    traits::Cancel,
+};
+
+use crate::bench::{Bench, Plans, TARGET, author, spec};
+
+fn slow_checks() -> ScriptedVerifier {
+    ScriptedVerifier::new([("unit", CheckResult::Passed)]).taking(Duration::from_secs(30))
+}
+
+/// Drives the job and wants it to stop once it is in that status.
+async fn stop_in(bench: &Bench, status: JobStatus) -> Job {
+    let job = bench.submit(spec()).await;
+    let stop = async {
+        while bench.engine.job(&author(), &job.id).await.unwrap().status != status {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bench.engine.cancel(&author(), &job.id, Some("changed my mind".to_owned())).await.unwrap();
+    };
+    tokio::join!(bench.drive(&job), stop).0
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_a_worker_stops_at_once() {
+    let bench = Bench::new(Plans::default());
+    let job = bench.submit(spec()).await;
+    let stopped = bench.engine.cancel(&author(), &job.id, None).await.unwrap();
+    assert_eq!(stopped.status, JobStatus::Aborted);
+    let again = bench.engine.cancel(&author(), &job.id, None).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Conflict);
+    assert_eq!(bench.drive(&job).await.started_at, None);
+}
+
+#[tokio::test]
+async fn checks_that_run_are_stopped() {
+    let bench = Bench::new(Plans { verifier: slow_checks(), ..Plans::default() });
+    let job = stop_in(&bench, JobStatus::Verifying).await;
+    assert_eq!(job.status, JobStatus::Aborted);
+    assert!(bench.deployer.writes().is_empty());
+    assert!(bench.kinds(&job).await.contains(&"stopped"));
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_consent_stops_at_once() {
+    let plans = Plans { decision: Decision::RequireApproval, approvals: 1, ..Plans::default() };
+    let bench = Bench::new(plans);
+    let waiting = bench.run(spec()).await;
+    let stopped = bench.engine.cancel(&author(), &waiting.id, None).await.unwrap();
+    assert_eq!(stopped.status, JobStatus::Aborted);
+}
+
+#[tokio::test]
+async fn a_deployment_that_runs_is_stopped_and_taken_back() {
+    let deployer = MemoryDeployer::taking(Duration::from_secs(30));
+    let bench = Bench::new(Plans { deployer, ..Plans::default() });
+    let job = stop_in(&bench, JobStatus::Deploying).await;
+    assert_eq!(job.status, JobStatus::Aborted);
+    assert_eq!(bench.deployer.live(TARGET), None);
+    assert!(bench.kinds(&job).await.contains(&"rolled_back"));
+}
+
+#[tokio::test]
+async fn a_drained_worker_finishes_its_stage_and_gives_the_job_back() {
+    let verifier =
+        ScriptedVerifier::new([("unit", CheckResult::Passed)]).taking(Duration::from_millis(300));
+    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let job = bench.submit(spec()).await;
+    let drain = Cancel::new();
+    let worker = bench.engine.worker(WorkerId::new("drained").unwrap());
+    let work = tokio::spawn({
+        let (worker, drain) = (worker.clone(), drain.clone());
+        async move { worker.run(&drain).await }
+    });
+    while bench.verifier.runs() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drain.cancel();
+    work.await.unwrap();
+    let left = bench.engine.job(&author(), &job.id).await.unwrap();
+    assert_eq!(left.status, JobStatus::Queued);
+    assert_eq!(left.evidence.len(), 1, "the stage was not finished");
+
+    let done = bench.drive(&job).await;
+    assert_eq!((done.status, bench.verifier.runs()), (JobStatus::Succeeded, 1));
+}
