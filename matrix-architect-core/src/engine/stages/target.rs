@@ -12,9 +12,6 @@ use crate::{
     traits::{DeployContext, Fence, LockKey, LogSink as _},
 };
 
-/// How long a target's lock holds without being renewed.
-const TERM: Duration = Duration::from_secs(30);
-
 /// The lock of one target: nobody else deploys there while it is held. It is renewed by a task of
 /// its own; the target's own fence stands behind it.
 #[derive(Debug)]
@@ -28,10 +25,12 @@ impl TargetLock {
     /// Waits for the lock as long as nobody wants the job to stop.
     pub(crate) async fn acquire(cx: &StageContext<'_>, config: &DeploymentConfig) -> Result<Self> {
         let key = LockKey { tenant: cx.writer.job.tenant.clone(), name: config.name() };
+        // As long as a lease: whoever takes the job over finds the lock lapsed, too.
+        let term = cx.parts.settings.lease_term;
         let mut waited = false;
         let fence = loop {
             cx.check()?;
-            match cx.parts.locks.acquire(&key, &cx.writer.worker, TERM).await {
+            match cx.parts.locks.acquire(&key, &cx.writer.worker, term).await {
                 Ok(fence) => break fence,
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     if !std::mem::replace(&mut waited, true) {
@@ -46,8 +45,8 @@ impl TargetLock {
         let renewed = key.clone();
         let renewal = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(TERM / 3).await;
-                if let Err(error) = locks.renew(&renewed, fence, TERM).await
+                tokio::time::sleep(term / 3).await;
+                if let Err(error) = locks.renew(&renewed, fence, term).await
                     && error.is_fenced()
                 {
                     // Somebody took the lock over: the deployer must stop, and the target's own
@@ -61,10 +60,15 @@ impl TargetLock {
 
     /// Lets the lock go. A lock that cannot be let go lapses.
     pub(crate) async fn release(self, cx: &StageContext<'_>) {
-        self.renewal.abort();
         if let Err(error) = cx.parts.locks.release(&self.key, self.fence).await {
             tracing::warn!(lock = %self.key.name, %error, "a lock could not be released");
         }
+    }
+}
+
+impl Drop for TargetLock {
+    fn drop(&mut self) {
+        self.renewal.abort();
     }
 }
 
