@@ -267,6 +267,20 @@ impl Plan {
 }
 
 impl FileOp {
+    /// The operation with new content: as text if it is UTF-8, else in base 64.
+    #[must_use]
+    pub fn with_bytes(mut self, content: Vec<u8>) -> Self {
+        use base64::Engine as _;
+        (self.content, self.encoding) = match String::from_utf8(content) {
+            Ok(text) => (Some(text), Encoding::Utf8),
+            Err(error) => {
+                let text = base64::engine::general_purpose::STANDARD.encode(error.as_bytes());
+                (Some(text), Encoding::Base64)
+            }
+        };
+        self
+    }
+
     fn validate(&self) -> Result<()> {
         RelPath::new(self.path.as_str())?;
         self.bytes()?;

@@ -4,12 +4,12 @@
 //! `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`, so neither `..` nor a symbolic link nor a directory
 //! that is swapped during the walk can lead outside.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use matrix_architect_core::{error::Result, path::RelPath};
 use rustix::{
     fd::OwnedFd,
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat},
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags},
     io::Errno,
 };
 
@@ -29,18 +29,14 @@ pub(super) struct Beneath {
 }
 
 impl Beneath {
-    pub(super) fn open(path: PathBuf) -> Result<Self> {
+    pub(super) fn open(path: PathBuf) -> Result<Arc<Self>> {
         let fd = rustix::fs::openat(CWD, &path, FOLDER, Mode::empty())
             .map_err(|source| fault(source, "cannot open the directory", path.display()))?;
-        Ok(Self { fd, path })
+        Ok(Arc::new(Self { fd, path }))
     }
 
     pub(super) const fn path(&self) -> &PathBuf {
         &self.path
-    }
-
-    pub(super) const fn fd(&self) -> &OwnedFd {
-        &self.fd
     }
 
     /// Opens a folder; `""` is the directory itself.
@@ -60,13 +56,6 @@ impl Beneath {
         } else {
             Err(Errno::ISDIR)
         }
-    }
-
-    /// What is at a path; its parents are never followed through links, nor is it.
-    pub(super) fn stat(&self, path: &RelPath) -> rustix::io::Result<Stat> {
-        let (folder, name) = split(path.as_str());
-        let folder = self.folder(folder)?;
-        rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// The target of a symbolic link.
@@ -111,14 +100,14 @@ pub(super) fn split(path: &str) -> (&str, &str) {
 
 /// Writes new entries beneath a directory; nothing that exists is overwritten or followed.
 #[derive(Debug)]
-pub(super) struct TreeWriter<'a> {
-    root: &'a Beneath,
+pub(super) struct TreeWriter {
+    root: Arc<Beneath>,
     /// The folder of the last entry: entries come in path order, so it is mostly the next one's.
     folder: Option<(String, OwnedFd)>,
 }
 
-impl<'a> TreeWriter<'a> {
-    pub(super) const fn new(root: &'a Beneath) -> Self {
+impl TreeWriter {
+    pub(super) const fn new(root: Arc<Beneath>) -> Self {
         Self { root, folder: None }
     }
 

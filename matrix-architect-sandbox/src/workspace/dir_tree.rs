@@ -40,7 +40,7 @@ pub struct DirTree(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    root: Beneath,
+    root: Arc<Beneath>,
     /// Removes the directory; absent if the directory is somebody else's.
     _owned: Option<ScratchDir>,
 }
@@ -64,7 +64,7 @@ impl DirTree {
         Ok(Self(Arc::new(Inner { root, _owned: Some(directory) })))
     }
 
-    pub(super) fn root(&self) -> &Beneath {
+    pub(super) fn root(&self) -> &Arc<Beneath> {
         &self.0.root
     }
 

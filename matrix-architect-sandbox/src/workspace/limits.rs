@@ -79,12 +79,23 @@ impl Budget {
 
     /// Takes one entry of `size` bytes off.
     pub(super) fn charge(&mut self, size: u64) -> Result<()> {
-        if size > self.limits.max_file_bytes {
-            return Err(too_large("a file is too large", "max_file_bytes", size));
-        }
+        self.entry()?;
+        self.bytes(size)
+    }
+
+    /// Takes one entry off.
+    pub(super) fn entry(&mut self) -> Result<()> {
         self.entries = self.entries.checked_sub(1).ok_or_else(|| {
             too_large("the tree has too many entries", "max_entries", self.limits.max_entries)
         })?;
+        Ok(())
+    }
+
+    /// Takes the bytes of one file off.
+    pub(super) fn bytes(&mut self, size: u64) -> Result<()> {
+        if size > self.limits.max_file_bytes {
+            return Err(too_large("a file is too large", "max_file_bytes", size));
+        }
         self.bytes = self.bytes.checked_sub(size).ok_or_else(|| {
             too_large("the tree is too large", "max_bytes", self.limits.max_bytes)
         })?;

@@ -29,10 +29,6 @@ impl Links {
         Ok(())
     }
 
-    pub(super) fn contains(&self, path: &RelPath) -> bool {
-        self.0.contains_key(path)
-    }
-
     /// Refuses links that lead out of the tree or into Git's own folder, alone or through others.
     pub(super) fn check(&self) -> Result<()> {
         for (path, target) in &self.0 {

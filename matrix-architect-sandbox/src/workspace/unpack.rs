@@ -57,7 +57,7 @@ pub async fn unpack(
     let writer = tokio::task::spawn_blocking(move || {
         let directory = scratch.directory()?;
         let root = Beneath::open(directory.path().to_owned())?;
-        Unpacking::new(&root, limits).run(Incoming { receiver, piece: Bytes::new() })?;
+        Unpacking::new(root, limits).run(Incoming { receiver, piece: Bytes::new() })?;
         DirTree::owned(directory)
     });
     let mut failed = None;
@@ -85,15 +85,15 @@ pub async fn unpack(
     }
 }
 
-struct Unpacking<'a> {
-    writer: TreeWriter<'a>,
+struct Unpacking {
+    writer: TreeWriter,
     budget: Budget,
     links: Links,
     seen: BTreeSet<RelPath>,
 }
 
-impl<'a> Unpacking<'a> {
-    fn new(root: &'a Beneath, limits: TreeLimits) -> Self {
+impl Unpacking {
+    fn new(root: Arc<Beneath>, limits: TreeLimits) -> Self {
         Self {
             writer: TreeWriter::new(root),
             budget: Budget::new(limits),
