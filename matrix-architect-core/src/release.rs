@@ -109,7 +109,7 @@ pub struct PublishConfig {
 
 /// A release the gate has let through. It has no public constructor and no `Deserialize`: the only
 /// way to one is a verified, signed verification summary
-/// ([`attest::summary`](crate::attest::summary)), so a deployer cannot be called with anything else.
+/// ([`attest::admit`](crate::attest::admit())), so a deployer cannot be called with anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatedRelease {
     job: JobRef,

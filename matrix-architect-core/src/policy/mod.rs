@@ -1,14 +1,21 @@
 //! Whether a change may go on by itself.
+//!
+//! [`RulePolicy`] looks at the patch, the evidence and the targets for known signals of risk. A
+//! signal has points and a floor; the risk is the highest floor or what the points add up to. What
+//! could not be read counts as risk, never as its absence.
 
 mod binding;
+mod diff;
 mod risk;
 mod rules;
+mod signals;
 
 use serde::{Deserialize, Serialize};
 
 pub use binding::binding;
-pub use risk::{RiskLevel, RiskScore, Signal};
-pub use rules::{RulePolicy, Rules};
+pub use risk::{RiskLevel, RiskScore, Signal, Thresholds};
+pub use rules::{Approvals, RulePolicy, Rules};
+pub use signals::{Globs, SignalKind, SizeSteps, Weight};
 
 use crate::{
     evidence::Evidence,

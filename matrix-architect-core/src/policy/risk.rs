@@ -63,3 +63,50 @@ pub struct RiskScore {
     /// Every contribution; their points add up to `points` unless that was capped at 100.
     pub signals: Vec<Signal>,
 }
+
+/// From how many points on a change is of which level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thresholds {
+    /// Default: 25.
+    pub medium: u32,
+    /// Default: 55.
+    pub high: u32,
+    /// Default: 90.
+    pub critical: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { medium: 25, high: 55, critical: 90 }
+    }
+}
+
+impl Thresholds {
+    /// The level that so many points demand by themselves.
+    pub const fn level(&self, points: u32) -> RiskLevel {
+        if points >= self.critical {
+            RiskLevel::Critical
+        } else if points >= self.high {
+            RiskLevel::High
+        } else if points >= self.medium {
+            RiskLevel::Medium
+        } else {
+            RiskLevel::Low
+        }
+    }
+}
+
+impl RiskScore {
+    /// The score of these signals, the gravest first.
+    pub fn of(mut signals: Vec<Signal>, thresholds: &Thresholds) -> Self {
+        signals.sort_by(|a, b| {
+            let gravity = |signal: &Signal| (signal.floor, signal.points);
+            gravity(b).cmp(&gravity(a)).then_with(|| a.name.cmp(&b.name))
+        });
+        let sum = signals.iter().fold(0_u32, |sum, signal| sum.saturating_add(signal.points));
+        let points = sum.min(100);
+        let floor = signals.iter().map(|signal| signal.floor).max().unwrap_or_default();
+        Self { level: floor.max(thresholds.level(points)), points, signals }
+    }
+}

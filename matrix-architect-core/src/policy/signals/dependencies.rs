@@ -1,0 +1,197 @@
+//! Which dependencies a manifest names, and whether its lockfile goes with it.
+
+use std::collections::BTreeSet;
+
+use super::{Scene, Sightings, SignalKind};
+use crate::policy::diff::ChangedFile;
+
+/// A family of package managers: its manifests and its lockfiles.
+struct Family {
+    manifests: &'static [&'static str],
+    lockfiles: &'static [&'static str],
+    names: fn(&str) -> Option<&str>,
+}
+
+const FAMILIES: [Family; 6] = [
+    Family { manifests: &["Cargo.toml"], lockfiles: &["Cargo.lock"], names: toml },
+    Family {
+        manifests: &["package.json"],
+        lockfiles: &[
+            "package-lock.json",
+            "npm-shrinkwrap.json",
+            "yarn.lock",
+            "pnpm-lock.yaml",
+            "bun.lock",
+        ],
+        names: json,
+    },
+    Family {
+        manifests: &["pyproject.toml", "Pipfile", "setup.cfg"],
+        lockfiles: &["poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock"],
+        names: python,
+    },
+    Family { manifests: &["go.mod"], lockfiles: &["go.sum"], names: go },
+    Family { manifests: &["Gemfile"], lockfiles: &["Gemfile.lock"], names: gem },
+    Family { manifests: &["composer.json"], lockfiles: &["composer.lock"], names: json },
+];
+
+pub(super) fn look(scene: &Scene<'_>, seen: &mut Sightings) {
+    for family in &FAMILIES {
+        let changed = |names: &[&str]| -> Vec<_> {
+            scene.reading.files.iter().filter(|file| names.contains(&file.name())).collect()
+        };
+        let (manifests, lockfiles) = (changed(family.manifests), changed(family.lockfiles));
+        let mut is_moved = false;
+        for manifest in &manifests {
+            let (added, removed) = difference(manifest, family.names);
+            is_moved |= !added.is_empty() || !removed.is_empty();
+            let (before, after) = (names(&removed), names(&added));
+            for name in after.difference(&before) {
+                seen.note(SignalKind::NewDependency, format!("{name} in {}", manifest.path()));
+            }
+        }
+        if manifests.is_empty() {
+            for lockfile in &lockfiles {
+                seen.note(SignalKind::LockfileWithoutManifest, lockfile.path());
+            }
+        }
+        if is_moved && lockfiles.is_empty() && !family.lockfiles.is_empty() {
+            let path = manifests.first().map_or("", |manifest| manifest.path());
+            seen.note(SignalKind::ManifestWithoutLockfile, path);
+        }
+    }
+    requirements(scene, seen);
+}
+
+/// `requirements.txt` is manifest and lockfile in one.
+fn requirements(scene: &Scene<'_>, seen: &mut Sightings) {
+    let is_one = |name: &str| {
+        let stem = name.strip_suffix(".txt").or_else(|| name.strip_suffix(".in"));
+        stem.is_some_and(|stem| stem.contains("requirements") || stem == "constraints")
+    };
+    for file in scene.reading.files.iter().filter(|file| is_one(file.name())) {
+        let (added, removed) = difference(file, requirement);
+        for name in names(&added).difference(&names(&removed)) {
+            seen.note(SignalKind::NewDependency, format!("{name} in {}", file.path()));
+        }
+    }
+}
+
+/// The lines that name dependencies, added and removed.
+fn difference<'a>(
+    file: &ChangedFile<'a>,
+    name: fn(&str) -> Option<&str>,
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    let named = |line: &'a str| name(line);
+    (file.added().filter_map(named).collect(), file.removed().filter_map(named).collect())
+}
+
+fn names(lines: &[&str]) -> BTreeSet<String> {
+    lines.iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+/// Keys of a `Cargo.toml` whose values look like versions and are none.
+const NOT_CRATES: [&str; 12] = [
+    "name",
+    "version",
+    "edition",
+    "license",
+    "description",
+    "resolver",
+    "authors",
+    "path",
+    "rust-version",
+    "readme",
+    "repository",
+    "opt-level",
+];
+
+/// `serde = "1"`, `serde = { version = … }`, `serde.workspace = true`, `[dependencies.serde]`.
+fn toml(line: &str) -> Option<&str> {
+    let line = line.trim();
+    if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        let (kind, name) = table.rsplit_once('.')?;
+        return kind.ends_with("dependencies").then_some(name);
+    }
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if let Some(name) = key.strip_suffix(".workspace").or_else(|| key.strip_suffix(".version")) {
+        return (is_name(name) && !NOT_CRATES.contains(&name)).then_some(name);
+    }
+    let is_version = value.starts_with('"')
+        && value.contains(|c: char| c.is_ascii_digit() || c == '*')
+        && value[1..].starts_with(|c: char| c.is_ascii_digit() || "^~=<>*".contains(c));
+    let is_table = value.starts_with('{')
+        && ["version", "git", "path", "workspace"].iter().any(|word| value.contains(word));
+    (is_name(key) && !NOT_CRATES.contains(&key) && (is_version || is_table)).then_some(key)
+}
+
+/// `"left-pad": "^1.0.0",`
+fn json(line: &str) -> Option<&str> {
+    let (key, value) = line.trim().strip_prefix('"')?.split_once("\":")?;
+    let value = value.trim().trim_end_matches(',').strip_prefix('"')?.strip_suffix('"')?;
+    let starts = [
+        "^",
+        "~",
+        ">",
+        "<",
+        "=",
+        "*",
+        "git",
+        "http",
+        "file:",
+        "link:",
+        "npm:",
+        "workspace:",
+        "github:",
+    ];
+    let looks_pinned = value == "latest"
+        || value.starts_with(|c: char| c.is_ascii_digit())
+        || starts.iter().any(|start| value.starts_with(start));
+    let is_other = matches!(key, "version" | "node" | "npm" | "homepage" | "url" | "php");
+    (looks_pinned && !is_other && !key.contains(' ')).then_some(key)
+}
+
+/// `"requests>=2",` in a list, or `requests = "^2"` in a table.
+fn python(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let quoted = line.strip_prefix(['"', '\'']);
+    match quoted {
+        Some(rest) => requirement(rest.trim_end_matches([',', '"', '\''])),
+        None => toml(line).filter(|key| *key != "python" && *key != "requires-python"),
+    }
+}
+
+/// `requests>=2.0`, `requests[security]==2`, `requests`
+fn requirement(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let end = line.find(|c: char| !legal(c)).unwrap_or(line.len());
+    let (name, rest) = line.split_at(end);
+    let rest = rest.trim_start();
+    let is_requirement = rest.is_empty()
+        || ["==", ">=", "<=", "~=", "!=", ">", "<", "[", ";", "@", "#", "\\"]
+            .iter()
+            .any(|start| rest.starts_with(start));
+    (name.starts_with(|c: char| c.is_ascii_alphanumeric()) && is_requirement).then_some(name)
+}
+
+/// `require example.org/mod v1.2.3`, or the same in a block.
+fn go(line: &str) -> Option<&str> {
+    let line = line.trim().strip_prefix("require ").unwrap_or_else(|| line.trim());
+    let (module, version) = line.split_once(' ')?;
+    let is_version = version
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    (module.contains('.') && is_version).then_some(module)
+}
+
+/// `gem "rails", "~> 7"`
+fn gem(line: &str) -> Option<&str> {
+    let rest = line.trim().strip_prefix("gem ")?.trim_start().strip_prefix(['"', '\''])?;
+    rest.split(['"', '\'']).next()
+}
