@@ -2,12 +2,16 @@
 
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod decide;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod remember;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod schedule;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod stores;
 pub mod system;
 #[cfg(any(feature = "memory", feature = "sqlite"))]

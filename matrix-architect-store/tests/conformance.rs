@@ -1,4 +1,5 @@
 //! Every backend runs every suite of the traits it implements.
+#![cfg(all(feature = "memory", feature = "sqlite"))]
 
 mod common;
 
@@ -10,5 +11,16 @@ mod memory {
     mod operator {
         use crate::common::memory::Harness;
         matrix_architect_core::operator_suite!(Harness::fresh());
+    }
+}
+
+mod sqlite {
+    mod store {
+        use crate::common::sqlite::Harness;
+        matrix_architect_core::store_suite!(Harness::fresh().await);
+    }
+    mod operator {
+        use crate::common::sqlite::Harness;
+        matrix_architect_core::operator_suite!(Harness::fresh().await);
     }
 }

@@ -10,11 +10,13 @@
 //! }
 //! ```
 
+pub mod artifact_store;
 pub mod check;
 pub mod deployer;
 mod harness;
 mod runtime;
 pub mod sample;
+pub mod secret_store;
 pub mod store;
 
 pub use harness::{Harness, Serves};

@@ -1,0 +1,244 @@
+//! A check carried out: run, read, judged, compared with the base if it failed, put on record.
+
+use std::collections::BTreeMap;
+
+use matrix_architect_core::{
+    error::Result,
+    evidence::{CheckResult, Evidence, EvidenceKind, Finding},
+    id::{Digest, SessionId},
+    traits::{Ids, VerifyContext},
+};
+use serde_json::{Value, json};
+
+use super::{
+    check::{Check, Planned},
+    config::VerifyConfig,
+    judge::{Judgement, judge, reconsider},
+    parse::Report,
+    room::{Ran, Room, cancelled},
+};
+
+/// The most findings one piece of evidence names; the total stands in its details.
+const FINDINGS: usize = 200;
+
+/// Who carries out checks on the changed tree, and on the base where that is needed.
+#[derive(Debug)]
+pub(super) struct Examiner<'a> {
+    pub(super) cx: &'a VerifyContext<'a>,
+    config: &'a VerifyConfig,
+    ids: &'a dyn Ids,
+    env: &'a BTreeMap<String, String>,
+    pub(super) room: Room<'a>,
+    /// Opened with the first failure that could have been there before.
+    base: Option<Room<'a>>,
+    /// What came out so far, without details.
+    pub(super) outcomes: Vec<Outcome>,
+}
+
+/// What later decisions need of a piece of evidence.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) kind: EvidenceKind,
+    pub(super) passed: bool,
+    pub(super) ran_tests: bool,
+    pub(super) coverage: Option<f64>,
+}
+
+impl<'a> Examiner<'a> {
+    pub(super) async fn open(
+        cx: &'a VerifyContext<'a>,
+        config: &'a VerifyConfig,
+        ids: &'a dyn Ids,
+        env: &'a BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let id = SessionId::from_number(ids.next());
+        let room = Room::open(cx, config, cx.tree, id, env).await?;
+        Ok(Self { cx, config, ids, env, room, base: None, outcomes: Vec::new() })
+    }
+
+    /// Carries out a check and returns whether it passed.
+    pub(super) async fn examine(&mut self, planned: &Planned) -> Result<CheckResult> {
+        if self.cx.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        let (evidence, coverage) = match planned {
+            Planned::Run(check) => self.carry_out(check).await?,
+            Planned::Undecided { name, kind, required, why } => {
+                (undecided(self.cx, name, *kind, *required, why), None)
+            }
+        };
+        let result = evidence.result;
+        self.record(evidence, coverage).await?;
+        Ok(result)
+    }
+
+    /// Hands evidence on.
+    pub(super) async fn record(&mut self, evidence: Evidence, coverage: Option<f64>) -> Result<()> {
+        self.say(&format!("{}: {}", evidence.name, evidence.summary));
+        self.outcomes.push(Outcome {
+            kind: evidence.kind,
+            passed: evidence.passed,
+            ran_tests: evidence.tests.is_some_and(|tests| tests.passed > 0),
+            coverage: coverage.filter(|_| evidence.passed),
+        });
+        self.cx.sink.evidence(evidence).await
+    }
+
+    async fn carry_out(&mut self, check: &Check) -> Result<(Evidence, Option<f64>)> {
+        let mut version = None;
+        if let Some(tool) = &check.tool {
+            version = self.room.version(tool).await?;
+            if version.is_none() {
+                let why = format!("{} is missing in the sandbox; {}", tool.name, tool.remedy);
+                let evidence = undecided(self.cx, &check.name, check.kind, check.required, &why);
+                return Ok((evidence, None));
+            }
+        }
+        self.say(&format!("{}: {}", check.name, check.line()));
+        let ran = self.room.run(check).await?;
+        let (mut report, mut judgement) = read(&self.room, check, &ran);
+        let mut artifacts = keep(self.cx, &check.name, check, &ran).await?;
+        let mut details = details(self.cx, check, &ran);
+        details.extend(version.map(|version| ("version".to_owned(), version.into())));
+        if judgement.result == CheckResult::Failed && check.compare && !report.findings.is_empty() {
+            let (before, ran) = self.on_the_base(check).await?;
+            artifacts.extend(keep(self.cx, &format!("{}.base", check.name), check, &ran).await?);
+            let (base, told) = before;
+            details
+                .insert("base".to_owned(), json!({"result": told.result, "summary": told.summary}));
+            judgement = reconsider(check.parser, judgement, &mut report, &base.findings);
+        }
+        let coverage = report.coverage;
+        let evidence = self.evidence(check, report, judgement, details, artifacts);
+        Ok((evidence, coverage))
+    }
+
+    /// The same check on the base tree, in a session of its own.
+    async fn on_the_base(&mut self, check: &Check) -> Result<((Report, Judgement), Ran)> {
+        self.say(&format!("{}: failed; was it so before the change?", check.name));
+        let room = if let Some(room) = self.base.take() {
+            room
+        } else {
+            let id = SessionId::from_number(self.ids.next());
+            Room::open(self.cx, self.config, self.cx.base, id, self.env).await?
+        };
+        let ran = room.run(check).await?;
+        let reading = read(&room, check, &ran);
+        self.base = Some(room);
+        Ok((reading, ran))
+    }
+
+    fn evidence(
+        &self,
+        check: &Check,
+        report: Report,
+        judgement: Judgement,
+        mut details: BTreeMap<String, Value>,
+        artifacts: Vec<Digest>,
+    ) -> Evidence {
+        let now = self.cx.clock.now();
+        let mut evidence = Evidence::new(check.kind, &check.name, judgement.result, now);
+        evidence.required = check.required && self.demands(check, &report);
+        evidence.summary = judgement.summary;
+        evidence.tests = report.tests;
+        details.insert("findings_total".to_owned(), report.findings.len().into());
+        details
+            .extend(report.coverage.map(|percent| ("coverage_percent".to_owned(), percent.into())));
+        evidence.findings = most_telling(report.findings);
+        evidence.details = details;
+        evidence.artifacts = artifacts;
+        evidence
+    }
+
+    /// A suite without any test is nobody's fault where no tests are demanded.
+    fn demands(&self, check: &Check, report: &Report) -> bool {
+        let nothing = report.tests.is_some_and(|tests| tests.total() == 0) && report.flaw.is_none();
+        self.cx.constraints.require_tests || !(check.parser.reads_tests() && nothing)
+    }
+
+    pub(super) fn say(&self, line: &str) {
+        self.cx.sink.log(format!("{line}\n").as_bytes());
+    }
+
+    /// Ends the sessions.
+    pub(super) async fn close(self) -> Result<()> {
+        if let Some(base) = self.base {
+            base.close().await?;
+        }
+        self.room.close().await
+    }
+}
+
+/// A report with paths as the project knows them, and its judgement.
+fn read(room: &Room<'_>, check: &Check, ran: &Ran) -> (Report, Judgement) {
+    let mut report = check.parser.parse(ran.input());
+    for finding in &mut report.findings {
+        finding.file = finding.file.as_deref().map(|file| room.relative(file));
+        finding.message = room.without_root(&finding.message);
+    }
+    let judgement = judge(check.parser, ran.exit.verdict, ran.exit.output.dropped, &report);
+    (report, judgement)
+}
+
+/// New findings before old ones, capped.
+fn most_telling(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| finding.preexisting);
+    findings.truncate(FINDINGS);
+    findings
+}
+
+/// Stores what a command printed and wrote, and returns the digests.
+async fn keep(cx: &VerifyContext<'_>, name: &str, check: &Check, ran: &Ran) -> Result<Vec<Digest>> {
+    let mut digests = Vec::new();
+    for (stream, bytes) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+        if !bytes.is_empty() {
+            let name = format!("{name}.{stream}.txt");
+            digests.push(cx.sink.report(&name, "text/plain", bytes.clone().into()).await?);
+        }
+    }
+    if let (Some(path), Some(bytes)) = (&check.report, &ran.file)
+        && !bytes.is_empty()
+    {
+        let name = format!("{name}.{}", path.file_name());
+        let xml = path.as_path().extension().is_some_and(|extension| extension == "xml");
+        let content_type = if xml { "application/xml" } else { "application/octet-stream" };
+        digests.push(cx.sink.report(&name, content_type, bytes.clone()).await?);
+    }
+    Ok(digests)
+}
+
+fn details(cx: &VerifyContext<'_>, check: &Check, ran: &Ran) -> BTreeMap<String, Value> {
+    let Ran { exit, .. } = ran;
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(0);
+    let usage = json!({
+        "wall_ms": millis(exit.usage.wall),
+        "user_ms": millis(exit.usage.user),
+        "system_ms": millis(exit.usage.system),
+        "peak_memory": exit.usage.peak_memory,
+    });
+    [
+        ("command", json!(check.line())),
+        ("parser", json!(check.parser)),
+        ("sandbox", json!(cx.sandbox.capabilities().driver)),
+        ("verdict", json!(exit.verdict)),
+        ("usage", usage),
+        ("output", json!(exit.output)),
+        ("enforcement", json!(exit.enforcement)),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}
+
+fn undecided(
+    cx: &VerifyContext<'_>,
+    name: &str,
+    kind: EvidenceKind,
+    required: bool,
+    why: &str,
+) -> Evidence {
+    let now = cx.clock.now();
+    let mut evidence = Evidence::new(kind, name, CheckResult::Inconclusive, now).summary(why);
+    evidence.required = required;
+    evidence
+}

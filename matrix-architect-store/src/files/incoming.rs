@@ -1,0 +1,154 @@
+//! Writing content, and giving it its name in one step.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{ErrorKind as IoKind, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use matrix_architect_core::{
+    error::{Error, Result},
+    id::{Digest, TenantId},
+};
+use uuid::Uuid;
+use zstd::bulk::Compressor;
+
+use super::{
+    blob::Blob,
+    fault,
+    format::{self, Codec, Record},
+    place::{self, Place},
+};
+
+/// Fast, and on text about as small as the default level.
+const LEVEL: i32 = 1;
+
+/// A file that is being written. It is locked as long as its writer lives, and its name in
+/// `incoming` goes when it is dropped.
+pub(super) struct Incoming {
+    path: PathBuf,
+    file: File,
+    records: Vec<Record>,
+    size: u64,
+    compressor: Compressor<'static>,
+}
+
+impl Incoming {
+    pub(super) fn create(place: &Place) -> Result<Self> {
+        let compressor = Compressor::new(LEVEL)
+            .map_err(|source| Error::unexpected("cannot compress").source(source))?;
+        let (path, file) = locked(&place.incoming())?;
+        Ok(Self { path, file, records: Vec::new(), size: 0, compressor })
+    }
+
+    /// Adds a chunk.
+    pub(super) fn append(mut self, chunk: &[u8]) -> Result<Self> {
+        let packed = self.compressor.compress(chunk);
+        let (codec, stored) = match &packed {
+            // Less than a sixteenth saved is not worth unpacking.
+            Ok(packed) if packed.len() + chunk.len() / 16 < chunk.len() => (Codec::Zstd, &**packed),
+            _ => (Codec::Plain, chunk),
+        };
+        let length = u32::try_from(stored.len())
+            .map_err(|source| Error::unexpected("a chunk is too long").source(source))?;
+        self.write(stored)?;
+        self.records.push(Record { stored: length, codec, checksum: format::checksum(stored) });
+        self.size += chunk.len() as u64;
+        Ok(self)
+    }
+
+    /// Makes the content durable, then its name, and returns the content's size.
+    pub(super) fn keep(mut self, place: &Place, tenant: &TenantId, digest: Digest) -> Result<u64> {
+        self.write(&format::encode(&self.records, self.size))?;
+        self.file
+            .sync_all()
+            .map_err(|source| fault::at(&self.path, "cannot sync the artifact", source))?;
+        let name = place.blob(tenant, &digest);
+        let directory = name.parent().unwrap_or(&name);
+        place.ensure(directory)?;
+        match fs::hard_link(&self.path, &name) {
+            Ok(()) => {}
+            Err(source) if source.kind() == IoKind::AlreadyExists => {
+                self.replace_if_damaged(&name, digest)?;
+            }
+            Err(source) => return Err(fault::at(&name, "cannot name the artifact", source)),
+        }
+        // Also when it was there: whoever named it may not have lived to sync it.
+        place::sync(directory)?;
+        Ok(self.size)
+    }
+
+    /// Content that was put again is at hand, so damage is healed here rather than reported later.
+    fn replace_if_damaged(&self, name: &Path, digest: Digest) -> Result<()> {
+        let sound = match Blob::open(name, digest) {
+            Ok(Some(blob)) => blob.check(),
+            Ok(None) => return self.rename(name),
+            Err(error) => Err(error),
+        };
+        match sound {
+            Err(error) if error.code_str() == "damaged_artifact" => {
+                tracing::warn!(%digest, "a damaged artifact is replaced");
+                self.rename(name)
+            }
+            other => other,
+        }
+    }
+
+    fn rename(&self, name: &Path) -> Result<()> {
+        fs::rename(&self.path, name)
+            .map_err(|source| fault::at(name, "cannot name the artifact", source))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| fault::at(&self.path, "cannot write the artifact", source))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // It may have been renamed; and a leftover is swept when the store is opened again.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A new file that this process holds locked.
+fn locked(directory: &Path) -> Result<(PathBuf, File)> {
+    loop {
+        let path = directory.join(Uuid::now_v7().simple().to_string());
+        let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = new.map_err(|source| fault::at(&path, "cannot write the artifact", source))?;
+        // Between the two a sweep may have taken it for a dead writer's: then it has it locked or
+        // removed, and the next name is tried.
+        match file.try_lock() {
+            Ok(()) if file.metadata().is_ok_and(|meta| meta.nlink() > 0) => {
+                return Ok((path, file));
+            }
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => return Err(no_locks(&path, source)),
+        }
+    }
+}
+
+/// Removes what dead writers left: whatever nobody holds locked.
+pub(super) fn sweep(place: &Place) -> Result<()> {
+    for path in place::entries(&place.incoming())? {
+        let Ok(file) = File::open(&path) else { continue };
+        match file.try_lock() {
+            Ok(()) => {
+                tracing::info!(path = %path.display(), "a dead writer's file is removed");
+                place.remove(&path)?;
+            }
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => return Err(no_locks(&path, source)),
+        }
+    }
+    Ok(())
+}
+
+fn no_locks(path: &Path, source: std::io::Error) -> Error {
+    fault::at(path, "cannot lock the file", source)
+        .advice("keep artifacts on a file system that has locks")
+}
