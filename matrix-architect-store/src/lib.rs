@@ -1,5 +1,7 @@
 //! What is remembered: jobs, events, the queue, logs, artifacts, records and secrets.
 
+#[cfg(any(feature = "files", feature = "secrets"))]
+mod blocking;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod decide;
 #[cfg(feature = "files")]
@@ -10,6 +12,8 @@ pub mod memory;
 mod remember;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod schedule;
+#[cfg(feature = "secrets")]
+pub mod secrets;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stores;

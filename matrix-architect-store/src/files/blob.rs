@@ -18,10 +18,11 @@ use matrix_architect_core::{
 };
 
 use super::{
-    blocking, fault,
+    fault,
     format::{self, CHUNK, Codec, RECORD, Record, TRAILER},
     place::{self, Place},
 };
+use crate::blocking::blocking;
 
 /// A file that is being read; what it holds stays readable when it is deleted meanwhile.
 #[derive(Debug)]

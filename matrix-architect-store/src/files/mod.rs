@@ -20,12 +20,13 @@ use std::{fmt::Debug, ops::Range, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use matrix_architect_core::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     id::{Digest, TenantId},
     traits::{ArtifactStore, Body, ByteStream, ScrubReport},
 };
 
 use self::{blob::Blob, chunks::Chunks, incoming::Incoming, place::Place};
+use crate::blocking::blocking;
 
 /// Content-addressed artifacts under one directory.
 ///
@@ -126,18 +127,4 @@ impl ArtifactStore for FileArtifacts {
 
 fn unknown(digest: &Digest) -> Error {
     Error::not_found("there is no such artifact").context("digest", digest)
-}
-
-/// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        // Only a runtime that shuts down ends blocking work, and a panic is a bug of ours.
-        Err(lost) if lost.is_cancelled() => {
-            Err(Error::new(ErrorKind::Cancelled, "the runtime is shutting down"))
-        }
-        Err(lost) => Err(Error::unexpected("a file task panicked").source(lost)),
-    }
 }
