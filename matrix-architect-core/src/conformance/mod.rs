@@ -18,6 +18,7 @@ mod runtime;
 pub mod sample;
 pub mod secret_store;
 pub mod store;
+pub mod verifier;
 
 pub use harness::{Harness, Serves};
 pub use runtime::run;

@@ -16,6 +16,7 @@
 mod artifacts;
 mod clock;
 mod deployer;
+mod evidence;
 mod ids;
 mod job;
 mod journal;
@@ -34,6 +35,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use artifacts::MemoryArtifacts;
 pub use clock::{FixedClock, StepClock};
 pub use deployer::MemoryDeployer;
+pub use evidence::{MemoryEvidence, Told};
 pub use ids::CountingIds;
 pub use job::{job, job_ref};
 pub use journal::MemoryJournal;

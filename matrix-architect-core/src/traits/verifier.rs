@@ -102,9 +102,13 @@ impl CommandOutcome {
 /// 4. `a_plans_commands_only_add_checks`.
 /// 5. `a_failure_that_was_there_before_is_marked`.
 /// 6. `every_check_is_reported_as_it_comes_out`.
+/// 7. `every_step_is_followed_to_its_end`: running, then completed or failed; skipped after a
+///    failed one.
+/// 8. `what_checks_leave_behind_is_not_released`, unless the rules of the base name it.
 ///
 /// # Cancellation
-/// Looks at its context's `Cancel` and then returns `Cancelled`.
+/// Looks at its context's `Cancel` and then returns `Cancelled`
+/// (`a_wish_to_stop_is_answered`).
 #[async_trait]
 pub trait Verifier: Debug + Send + Sync + 'static {
     /// Its registered name.
