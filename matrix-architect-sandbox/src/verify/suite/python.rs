@@ -46,7 +46,8 @@ for name in sys.argv[1:]:
 /// Modules whose presence decides how the suite runs.
 pub(in super::super) fn modules_of_interest(base: &Base) -> Vec<String> {
     let backend = backend(base).map(|backend| module(&backend).to_owned());
-    ["pytest", "build", "pip", "wheel"].map(str::to_owned).into_iter().chain(backend).collect()
+    let known = ["pytest", "build", "pip", "wheel", OWN_WHEEL].map(str::to_owned);
+    known.into_iter().chain(backend).collect()
 }
 
 /// The suite, given what the sandbox's Python can import and whether there is a ruff.
@@ -99,15 +100,25 @@ fn tests(base: &Base, modules: &BTreeSet<String>) -> Planned {
     Check::new("python.test", kind, argv, Parser::Unittest).needing(PYTHON).into()
 }
 
+/// With it setuptools builds wheels by itself; before version 70.1 it needs `wheel`.
+const OWN_WHEEL: &str = "setuptools.command.bdist_wheel";
+
 fn build(backend: &str, modules: &BTreeSet<String>) -> Planned {
     let kind = EvidenceKind::BuildLogs;
-    if !modules.contains(module(backend)) {
+    let has = |name: &str| modules.contains(name);
+    let missing = match module(backend) {
+        name if !has(name) => Some(name),
+        "setuptools" if !has("wheel") && !has(OWN_WHEEL) => Some("wheel"),
+        _ if !has("build") && !has("pip") => Some("build"),
+        _ => None,
+    };
+    if let Some(missing) = missing {
         return Planned::Undecided {
             name: "python.build",
             kind,
             required: false,
             why: format!(
-                "not built: the build backend {backend} is not installed in the sandbox; \
+                "not built: {missing}, which the build backend {backend} needs, is not installed; \
                  install it for the sandbox's python3"
             ),
         };

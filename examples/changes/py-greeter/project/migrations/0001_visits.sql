@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS visits (
+    name TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+);
