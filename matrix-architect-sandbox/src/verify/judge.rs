@@ -60,7 +60,6 @@ pub fn judge(parser: Parser, verdict: ExitVerdict, dropped: u64, report: &Report
         return Judgement::undecided(format!("exit code {code} contradicts the report: {found}"));
     }
     match (report.findings.is_empty(), code) {
-        (true, 0) if report.warnings > 0 => Judgement::new(CheckResult::Warned, found),
         (true, 0) => Judgement::new(CheckResult::Passed, found),
         (true, _) => Judgement::undecided(format!("exit code {code} without a finding")),
         (false, _) => Judgement::new(CheckResult::Failed, found),

@@ -49,7 +49,7 @@ fn result(parser: Parser, code: i32, report: &Report) -> CheckResult {
     judge(parser, ExitVerdict::Exited(code), 0, report).result
 }
 
-use CheckResult::{Failed, Inconclusive, Passed, Warned};
+use CheckResult::{Failed, Inconclusive, Passed};
 
 /// Name, parser, exit code, counts, number of findings, result.
 type Row = (&'static str, Parser, i32, Option<TestCounts>, usize, CheckResult);
@@ -70,7 +70,7 @@ fn rows() -> Vec<Row> {
         ("cargo-json-error", CargoBuild, 101, None, 1, Failed),
         ("cargo-json-clippy", CargoJson, 101, None, 5, Failed),
         ("cargo-json-warn", CargoJson, 0, None, 6, Failed),
-        ("cargo-json-warn", CargoBuild, 0, None, 0, Warned),
+        ("cargo-json-warn", CargoBuild, 0, None, 0, Passed),
         ("rustfmt-diff", Rustfmt, 1, None, 1, Failed),
         ("rustfmt-broken", Rustfmt, 1, None, 1, Failed),
         ("rustfmt-clean", Rustfmt, 0, None, 0, Passed),
