@@ -1,4 +1,5 @@
 //! Every backend runs every suite of the traits it implements.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![cfg(all(feature = "memory", feature = "sqlite"))]
 
 mod common;
@@ -12,6 +13,26 @@ mod memory {
         use crate::common::memory::Harness;
         matrix_architect_core::operator_suite!(Harness::fresh());
     }
+    mod queue {
+        use crate::common::memory::Harness;
+        matrix_architect_core::queue_suite!(Harness::fresh());
+    }
+    mod records {
+        use crate::common::memory::Harness;
+        matrix_architect_core::records_suite!(Harness::fresh());
+    }
+    mod locks {
+        use crate::common::memory::Harness;
+        matrix_architect_core::locks_suite!(Harness::fresh());
+    }
+    mod logs {
+        use crate::common::memory::Harness;
+        matrix_architect_core::log_store_suite!(Harness::fresh());
+    }
+    mod artifacts {
+        use crate::common::memory::ArtifactHarness;
+        matrix_architect_core::artifact_store_suite!(ArtifactHarness::default());
+    }
 }
 
 mod sqlite {
@@ -22,5 +43,21 @@ mod sqlite {
     mod operator {
         use crate::common::sqlite::Harness;
         matrix_architect_core::operator_suite!(Harness::fresh().await);
+    }
+    mod queue {
+        use crate::common::sqlite::Harness;
+        matrix_architect_core::queue_suite!(Harness::fresh().await);
+    }
+    mod records {
+        use crate::common::sqlite::Harness;
+        matrix_architect_core::records_suite!(Harness::fresh().await);
+    }
+    mod locks {
+        use crate::common::sqlite::Harness;
+        matrix_architect_core::locks_suite!(Harness::fresh().await);
+    }
+    mod logs {
+        use crate::common::sqlite::Harness;
+        matrix_architect_core::log_store_suite!(Harness::fresh().await);
     }
 }

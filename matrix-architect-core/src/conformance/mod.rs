@@ -12,8 +12,13 @@
 
 pub mod artifact_store;
 pub mod check;
+pub mod claim;
 pub mod deployer;
 mod harness;
+pub mod locks;
+pub mod log_store;
+pub mod queue;
+pub mod records;
 mod runtime;
 pub mod sample;
 pub mod secret_store;

@@ -5,7 +5,7 @@ use std::{fmt::Debug, time::Duration};
 use crate::error::Result;
 
 /// No case has a reason to take longer; one that does hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Runs a case to its end on a runtime of its own.
 ///

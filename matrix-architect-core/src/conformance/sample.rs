@@ -31,6 +31,9 @@ pub fn spec() -> JobSpec {
 }
 
 /// The tenant of that name.
+///
+/// # Errors
+/// `Invalid` if it is no name.
 pub fn tenant(name: &str) -> Result<TenantId> {
     TenantId::new(name)
 }
@@ -51,6 +54,9 @@ pub fn new_job(tenant: &TenantId, number: u128, at: Timestamp) -> NewJob {
 }
 
 /// A commit of `events` that follows `record`, whose dispatch the rules say.
+///
+/// # Errors
+/// `Conflict` if the rules forbid an event.
 pub fn commit(
     record: &JobRecord,
     number: u128,

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, SqliteConnection, query, query_scalar, raw_sql};
 /// released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.sql")];
 
-/// The mark of our files: "MxAr" in ASCII, in SQLite's own place for it.
+/// The mark of our files: `MxAr` in ASCII, in SQLite's own place for it.
 const APPLICATION: i32 = 0x4d78_4172;
 
 /// Why a file is not ours to open.
