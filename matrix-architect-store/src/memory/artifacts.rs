@@ -68,7 +68,7 @@ impl ArtifactStore for MemoryArtifacts {
             bytes.ok_or_else(|| Error::not_found("no such artifact").context("digest", digest))?;
         if Digest::of(&bytes) != *digest {
             return Err(Error::unexpected("the artifact is damaged")
-                .code("damaged")
+                .code("damaged_artifact")
                 .context("digest", digest));
         }
         let Some(range) = range else { return Ok(ByteStream::once(bytes)) };
