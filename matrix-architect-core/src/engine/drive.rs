@@ -146,6 +146,8 @@ impl Attempt {
         let failure = self.redacted(&Failure::from(error));
         let state = self.writer.state().await;
         match (stage, reason) {
+            // The wish may be stored before the heartbeat has told of it.
+            (Some(stage), _) if state.cancelling => Event::Stopped { stage },
             (Some(stage), StopReason::Requested) => Event::Stopped { stage },
             (Some(_), StopReason::Deadline) => Event::DeadlineExceeded,
             _ if error.is_retryable() => Event::AttemptFailed {

@@ -97,7 +97,8 @@ impl Worker {
 
     async fn attempt(&self, lease: Lease, sent: Instant, drain: &Cancel) -> Result<()> {
         let parts = Arc::clone(&self.engine.0);
-        Attempt::new(parts, lease, sent, drain.clone()).run().await
+        // Boxed: all stages together are a large future.
+        Box::pin(Attempt::new(parts, lease, sent, drain.clone()).run()).await
     }
 
     fn request(&self, wait: Duration) -> LeaseRequest {

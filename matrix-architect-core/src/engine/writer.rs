@@ -123,10 +123,8 @@ impl Writer {
         if before.job.status == after.job.status {
             return Vec::new();
         }
-        let topic = match after.job.status.is_terminal() {
-            true => "job.finished",
-            false => "job.status",
-        };
+        let ended = after.job.status.is_terminal();
+        let topic = if ended { "job.finished" } else { "job.status" };
         vec![Message {
             id: MessageId::from_number(self.parts.ids.next()),
             job: self.job.clone(),

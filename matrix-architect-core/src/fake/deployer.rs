@@ -144,10 +144,8 @@ impl Deployer for MemoryDeployer {
 
     async fn health(&self, config: &DeploymentConfig, release: &ReleaseRef) -> Result<Health> {
         let live = self.live(&config.name());
-        let status = match live.as_deref() == Some(release.version.as_str()) {
-            true => HealthStatus::Healthy,
-            false => HealthStatus::Unhealthy,
-        };
+        let serves = live.as_deref() == Some(release.version.as_str());
+        let status = if serves { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
         let at = super::FixedClock::default().now();
         Ok(Health { status, version: live, detail: "in memory".to_owned(), at })
     }

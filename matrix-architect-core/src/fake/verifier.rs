@@ -53,7 +53,7 @@ impl ScriptedVerifier {
 
 #[async_trait]
 impl Verifier for ScriptedVerifier {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "scripted"
     }
 

@@ -19,7 +19,7 @@ use matrix_architect_core::{
     traits::Cancel,
 };
 use matrix_architect_store::{
-    Stores, memory,
+    Stores,
     system::{SystemClock, SystemIds},
 };
 
@@ -34,6 +34,7 @@ pub(crate) struct Bench {
     pub(crate) deployer: Arc<MemoryDeployer>,
     pub(crate) publisher: Arc<MemoryPublisher>,
     pub(crate) signer: Arc<Ed25519Signer>,
+    _guard: crate::backend::Guard,
 }
 
 /// What a test decides about its bench.
@@ -56,8 +57,8 @@ impl Default for Plans {
 }
 
 impl Bench {
-    pub(crate) fn new(plans: Plans) -> Self {
-        let stores = memory::open(Arc::new(SystemClock));
+    pub(crate) async fn new(plans: Plans) -> Self {
+        let (stores, guard) = crate::backend::open().await;
         let workspace = Arc::new(MemoryWorkspace::new(commit('a'), tree("one\n")));
         let verifier = Arc::new(plans.verifier);
         let deployer = Arc::new(plans.deployer);
@@ -78,7 +79,7 @@ impl Bench {
             .publisher("memory", Arc::<MemoryPublisher>::clone(&publisher))
             .build()
             .unwrap();
-        Self { engine, stores, workspace, verifier, deployer, publisher, signer }
+        Self { engine, stores, workspace, verifier, deployer, publisher, signer, _guard: guard }
     }
 
     pub(crate) async fn submit(&self, spec: JobSpec) -> Job {

@@ -4,13 +4,13 @@ use matrix_architect_core::{engine::Consent, error::ErrorKind, job::JobStatus, p
 
 use crate::bench::{Bench, Plans, TARGET, author, commit, reviewer, spec, tree};
 
-fn risky(approvals: u32) -> Bench {
-    Bench::new(Plans { decision: Decision::RequireApproval, approvals, ..Plans::default() })
+async fn risky(approvals: u32) -> Bench {
+    Bench::new(Plans { decision: Decision::RequireApproval, approvals, ..Plans::default() }).await
 }
 
 #[tokio::test]
 async fn a_risky_change_waits_and_goes_on_after_consent() {
-    let bench = risky(1);
+    let bench = risky(1).await;
     let waiting = bench.run(spec()).await;
     assert_eq!(waiting.status, JobStatus::WaitingApproval);
     assert_eq!(bench.deployer.live(TARGET), None);
@@ -25,7 +25,7 @@ async fn a_risky_change_waits_and_goes_on_after_consent() {
 
 #[tokio::test]
 async fn nobody_approves_their_own_change() {
-    let bench = risky(1);
+    let bench = risky(1).await;
     let waiting = bench.run(spec()).await;
     let error = bench.engine.approve(&author(), &waiting.id, None).await.unwrap_err();
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, "self_approval"));
@@ -34,7 +34,7 @@ async fn nobody_approves_their_own_change() {
 
 #[tokio::test]
 async fn two_of_two_must_be_two() {
-    let bench = risky(2);
+    let bench = risky(2).await;
     let waiting = bench.run(spec()).await;
     let once = bench.engine.approve(&reviewer(), &waiting.id, None).await.unwrap();
     assert_eq!(once.status, JobStatus::WaitingApproval);
@@ -44,7 +44,7 @@ async fn two_of_two_must_be_two() {
 
 #[tokio::test]
 async fn a_refused_change_fails_and_touches_nothing() {
-    let bench = risky(1);
+    let bench = risky(1).await;
     let waiting = bench.run(spec()).await;
     let refused = bench.engine.refuse(&reviewer(), &waiting.id, None).await.unwrap();
     assert_eq!(refused.status, JobStatus::Failed);
@@ -54,7 +54,7 @@ async fn a_refused_change_fails_and_touches_nothing() {
 
 #[tokio::test]
 async fn consent_dies_when_the_base_moves() {
-    let bench = risky(1);
+    let bench = risky(1).await;
     let waiting = bench.run(spec()).await;
     let first = waiting.gate.as_ref().unwrap().approval_id.clone().unwrap();
     bench.engine.approve(&reviewer(), &waiting.id, None).await.unwrap();
@@ -75,7 +75,7 @@ async fn consent_dies_when_the_base_moves() {
 
 #[tokio::test]
 async fn a_new_plan_asks_anew() {
-    let bench = risky(1);
+    let bench = risky(1).await;
     let waiting = bench.run(spec()).await;
     let reason = "a better idea".to_owned();
     bench.engine.replan(&author(), &waiting.id, reason).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_new_plan_asks_anew() {
 
 #[tokio::test]
 async fn a_question_nobody_answers_lapses() {
-    let bench = risky(1);
+    let bench = risky(1).await;
     let mut spec = spec();
     spec.constraints.approval_timeout = 0;
     let job = bench.run(spec).await;
@@ -96,7 +96,7 @@ async fn a_question_nobody_answers_lapses() {
 
 #[tokio::test]
 async fn a_policy_that_forbids_it_ends_it() {
-    let bench = Bench::new(Plans { decision: Decision::Deny, ..Plans::default() });
+    let bench = Bench::new(Plans { decision: Decision::Deny, ..Plans::default() }).await;
     let job = bench.run(spec()).await;
     assert_eq!(
         (job.status, job.failure.unwrap().code.as_str()),
@@ -106,7 +106,7 @@ async fn a_policy_that_forbids_it_ends_it() {
 
 #[tokio::test]
 async fn the_requester_may_demand_consent_the_policy_does_not() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let mut spec = spec();
     spec.constraints.min_approvals = 1;
     assert_eq!(bench.run(spec).await.status, JobStatus::WaitingApproval);

@@ -31,7 +31,8 @@ async fn a_job_goes_on_wherever_its_worker_died() {
                 .taking(Duration::from_millis(40)),
             deployer: MemoryDeployer::taking(Duration::from_millis(40)),
             ..Plans::default()
-        });
+        })
+        .await;
         let job = bench.submit(spec()).await;
         killed_after(&bench, &job, time).await;
         let job = bench.drive(&job).await;
@@ -52,7 +53,7 @@ async fn a_job_goes_on_wherever_its_worker_died() {
 async fn a_job_that_kills_its_workers_ends() {
     let verifier =
         ScriptedVerifier::new([("unit", CheckResult::Passed)]).taking(Duration::from_secs(30));
-    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let bench = Bench::new(Plans { verifier, ..Plans::default() }).await;
     let job = bench.submit(spec()).await;
     let mut last = bench.stores.store.load(&job.reference()).await.unwrap();
     for _ in 0..40 {

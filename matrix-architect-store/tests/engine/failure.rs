@@ -23,7 +23,7 @@ fn broken() -> Error {
 async fn a_failed_check_stops_the_job_and_is_named() {
     let verifier =
         ScriptedVerifier::new([("lint", CheckResult::Passed), ("unit", CheckResult::Failed)]);
-    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let bench = Bench::new(Plans { verifier, ..Plans::default() }).await;
     let job = bench.run(spec()).await;
     assert_eq!((job.status, job.current_stage), (JobStatus::Failed, Some(Stage::Verify)));
     assert_eq!(job.failure.unwrap().code, "verification_failed");
@@ -35,19 +35,20 @@ async fn a_failed_check_stops_the_job_and_is_named() {
 #[tokio::test]
 async fn a_check_that_cannot_decide_does_not_pass() {
     let verifier = ScriptedVerifier::new([("unit", CheckResult::Inconclusive)]);
-    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let bench = Bench::new(Plans { verifier, ..Plans::default() }).await;
     assert_eq!(bench.run(spec()).await.failure.unwrap().code, "verification_inconclusive");
 }
 
 #[tokio::test]
 async fn a_change_nobody_checked_does_not_pass() {
-    let bench = Bench::new(Plans { verifier: ScriptedVerifier::default(), ..Plans::default() });
+    let bench =
+        Bench::new(Plans { verifier: ScriptedVerifier::default(), ..Plans::default() }).await;
     assert_eq!(bench.run(spec()).await.failure.unwrap().code, "nothing_checked");
 }
 
 #[tokio::test]
 async fn a_fault_that_passes_is_tried_again() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     bench.verifier.fail_once(unavailable());
     let job = bench.run(spec()).await;
     assert_eq!((job.status, job.retry_count), (JobStatus::Succeeded, 1));
@@ -56,7 +57,7 @@ async fn a_fault_that_passes_is_tried_again() {
 
 #[tokio::test]
 async fn a_fault_that_stays_ends_the_job_after_so_many_attempts() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     for _ in 0..5 {
         bench.verifier.fail_once(unavailable());
     }
@@ -70,7 +71,7 @@ async fn a_fault_that_stays_ends_the_job_after_so_many_attempts() {
 
 #[tokio::test]
 async fn a_broken_deployment_is_taken_back() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let first = bench.run(spec()).await;
     let before = bench.deployer.live(TARGET);
     assert_eq!(first.status, JobStatus::Succeeded);
@@ -90,7 +91,7 @@ async fn a_broken_deployment_is_taken_back() {
 
 #[tokio::test]
 async fn a_rollback_that_fails_waits_for_an_operator() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     bench.deployer.fail_once(broken());
     bench.deployer.fail_once(broken());
     let stuck = bench.run(spec()).await;
@@ -106,7 +107,7 @@ async fn a_rollback_that_fails_waits_for_an_operator() {
 #[tokio::test]
 async fn a_release_stays_when_publishing_fails_unless_told_otherwise() {
     for (wish, live) in [(OnPublishFailure::Keep, true), (OnPublishFailure::RollBack, false)] {
-        let bench = Bench::new(Plans::default());
+        let bench = Bench::new(Plans::default()).await;
         bench.publisher.fail_once(broken());
         let mut spec = spec();
         spec.constraints.on_publish_failure = wish;
@@ -119,7 +120,7 @@ async fn a_release_stays_when_publishing_fails_unless_told_otherwise() {
 
 #[tokio::test]
 async fn a_publisher_that_is_tried_again_gets_the_same_attestation() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     bench.publisher.fail_once(unavailable());
     let job = bench.run(spec()).await;
     assert_eq!(job.status, JobStatus::Succeeded);
@@ -131,7 +132,7 @@ async fn a_publisher_that_is_tried_again_gets_the_same_attestation() {
 async fn a_job_out_of_time_is_stopped() {
     let verifier = ScriptedVerifier::new([("unit", CheckResult::Passed)])
         .taking(std::time::Duration::from_secs(30));
-    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let bench = Bench::new(Plans { verifier, ..Plans::default() }).await;
     let mut spec = spec();
     spec.constraints.max_duration = 1;
     let job = bench.run(spec).await;

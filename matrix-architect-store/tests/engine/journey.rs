@@ -12,7 +12,7 @@ use crate::bench::{Bench, Plans, TARGET, author, spec, viewer};
 
 #[tokio::test]
 async fn a_change_goes_through_all_six_stages() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let job = bench.run(spec()).await;
     assert_eq!(job.status, JobStatus::Succeeded, "{:?}", job.error);
     let kinds = bench.kinds(&job).await;
@@ -31,7 +31,7 @@ async fn a_change_goes_through_all_six_stages() {
 
 #[tokio::test]
 async fn its_attestation_and_summary_verify_and_name_the_bundle() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let job = bench.run(spec()).await;
     let bundle = job.artifact_named("bundle").unwrap().checksum;
     let key = TrustedKey::of(&bench.signer.key()).unwrap();
@@ -48,7 +48,7 @@ async fn its_attestation_and_summary_verify_and_name_the_bundle() {
 
 #[tokio::test]
 async fn a_job_without_targets_and_publishers_is_proven_all_the_same() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let mut spec = spec();
     spec.deployments.clear();
     spec.publish.clear();
@@ -59,7 +59,7 @@ async fn a_job_without_targets_and_publishers_is_proven_all_the_same() {
 
 #[tokio::test]
 async fn the_same_key_is_the_same_job() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let mut keyed = spec();
     keyed.idempotency_key = Some("k1".to_owned());
     let one = bench.submit(keyed.clone()).await;
@@ -71,7 +71,7 @@ async fn the_same_key_is_the_same_job() {
 
 #[tokio::test]
 async fn every_call_asks_who_calls() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let denied = |error: matrix_architect_core::Error| error.kind() == ErrorKind::Denied;
     assert!(denied(bench.engine.submit(&viewer(), spec()).await.unwrap_err()));
     let mut production = spec();
@@ -94,7 +94,7 @@ async fn every_call_asks_who_calls() {
 
 #[tokio::test]
 async fn an_unknown_driver_is_refused_with_the_known_ones() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let mut spec = spec();
     spec.deployments[0].config.insert("driver".to_owned(), "nomad".into());
     let error = bench.engine.submit(&author(), spec).await.unwrap_err();

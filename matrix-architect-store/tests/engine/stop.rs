@@ -32,7 +32,7 @@ async fn stop_in(bench: &Bench, status: JobStatus) -> Job {
 
 #[tokio::test]
 async fn a_job_that_waits_for_a_worker_stops_at_once() {
-    let bench = Bench::new(Plans::default());
+    let bench = Bench::new(Plans::default()).await;
     let job = bench.submit(spec()).await;
     let stopped = bench.engine.cancel(&author(), &job.id, None).await.unwrap();
     assert_eq!(stopped.status, JobStatus::Aborted);
@@ -43,7 +43,7 @@ async fn a_job_that_waits_for_a_worker_stops_at_once() {
 
 #[tokio::test]
 async fn checks_that_run_are_stopped() {
-    let bench = Bench::new(Plans { verifier: slow_checks(), ..Plans::default() });
+    let bench = Bench::new(Plans { verifier: slow_checks(), ..Plans::default() }).await;
     let job = stop_in(&bench, JobStatus::Verifying).await;
     assert_eq!(job.status, JobStatus::Aborted);
     assert!(bench.deployer.writes().is_empty());
@@ -53,7 +53,7 @@ async fn checks_that_run_are_stopped() {
 #[tokio::test]
 async fn a_job_that_waits_for_consent_stops_at_once() {
     let plans = Plans { decision: Decision::RequireApproval, approvals: 1, ..Plans::default() };
-    let bench = Bench::new(plans);
+    let bench = Bench::new(plans).await;
     let waiting = bench.run(spec()).await;
     let stopped = bench.engine.cancel(&author(), &waiting.id, None).await.unwrap();
     assert_eq!(stopped.status, JobStatus::Aborted);
@@ -62,9 +62,9 @@ async fn a_job_that_waits_for_consent_stops_at_once() {
 #[tokio::test]
 async fn a_deployment_that_runs_is_stopped_and_taken_back() {
     let deployer = MemoryDeployer::taking(Duration::from_secs(30));
-    let bench = Bench::new(Plans { deployer, ..Plans::default() });
+    let bench = Bench::new(Plans { deployer, ..Plans::default() }).await;
     let job = stop_in(&bench, JobStatus::Deploying).await;
-    assert_eq!(job.status, JobStatus::Aborted);
+    assert_eq!(job.status, JobStatus::Aborted, "{:?}", job.error);
     assert_eq!(bench.deployer.live(TARGET), None);
     assert!(bench.kinds(&job).await.contains(&"rolled_back"));
 }
@@ -73,7 +73,7 @@ async fn a_deployment_that_runs_is_stopped_and_taken_back() {
 async fn a_drained_worker_finishes_its_stage_and_gives_the_job_back() {
     let verifier =
         ScriptedVerifier::new([("unit", CheckResult::Passed)]).taking(Duration::from_millis(300));
-    let bench = Bench::new(Plans { verifier, ..Plans::default() });
+    let bench = Bench::new(Plans { verifier, ..Plans::default() }).await;
     let job = bench.submit(spec()).await;
     let drain = Cancel::new();
     let worker = bench.engine.worker(WorkerId::new("drained").unwrap());

@@ -1,6 +1,6 @@
 //! One target under its lock.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
@@ -41,7 +41,7 @@ impl TargetLock {
                 Err(error) => return Err(error),
             }
         };
-        let (locks, cancel) = (cx.parts.locks.clone(), cx.cancel.clone());
+        let (locks, cancel) = (Arc::clone(&cx.parts.locks), cx.cancel.clone());
         let renewed = key.clone();
         let renewal = tokio::spawn(async move {
             loop {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::samples::{NOW, events, name, state};
 use crate::{
     event::Event,
-    pipeline::{Ending, JobState, Phase, Stage, TargetStep},
+    pipeline::{ApprovalState, Ending, JobState, Phase, Stage, TargetStep},
 };
 
 type Rules = fn(&JobState, &Event) -> Option<JobState>;
@@ -65,7 +65,7 @@ fn violations(state: &JobState) -> Vec<String> {
     let applied = |t: &crate::pipeline::TargetState| matches!(t.step, TargetStep::Applied(_));
     let everywhere = state.targets.len() == 1 && state.targets.iter().all(applied);
     check(state.phase != Phase::Succeeded || everywhere, "a job that succeeds is everywhere");
-    let granted = state.approval.as_ref().is_none_or(|approval| approval.is_granted());
+    let granted = state.approval.as_ref().is_none_or(ApprovalState::is_granted);
     check(!through || granted, "the gate does not pass an open question");
     let waiting = state.phase == Phase::AwaitingApproval;
     check(!waiting || state.deadline.is_none(), "a wait does not count against the deadline");

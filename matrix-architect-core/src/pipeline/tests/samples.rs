@@ -158,6 +158,7 @@ fn failure() -> Failure {
 }
 
 /// One event of every kind, and of every stage where it has one.
+#[expect(clippy::too_many_lines, reason = "a list of all of them")]
 pub(super) fn events(generation: u32) -> Vec<Event> {
     let mut events = Vec::new();
     for stage in Stage::ALL {

@@ -1,0 +1,27 @@
+//! The engine on the memory store: every way a job can go, with workers that die on the way.
+#![cfg(feature = "memory")]
+
+#[path = "engine/bench.rs"]
+mod bench;
+#[path = "engine/consent.rs"]
+mod consent;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/failure.rs"]
+mod failure;
+#[path = "engine/journey.rs"]
+mod journey;
+#[path = "engine/stop.rs"]
+mod stop;
+
+mod backend {
+    use std::sync::Arc;
+
+    use matrix_architect_store::{Stores, memory, system::SystemClock};
+
+    pub(crate) type Guard = ();
+
+    pub(crate) async fn open() -> (Stores, Guard) {
+        (memory::open(Arc::new(SystemClock)), ())
+    }
+}

@@ -1,0 +1,33 @@
+//! The engine on SQLite and the file system: every way a job can go, with workers that die on the
+//! way.
+#![cfg(all(feature = "sqlite", feature = "files"))]
+
+#[path = "engine/bench.rs"]
+mod bench;
+#[path = "engine/consent.rs"]
+mod consent;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/failure.rs"]
+mod failure;
+#[path = "engine/journey.rs"]
+mod journey;
+#[path = "engine/stop.rs"]
+mod stop;
+
+mod backend {
+    use std::sync::Arc;
+
+    use matrix_architect_store::{Stores, files::FileArtifacts, sqlite, system::SystemClock};
+    use tempfile::TempDir;
+
+    pub(crate) type Guard = TempDir;
+
+    pub(crate) async fn open() -> (Stores, Guard) {
+        let directory = TempDir::new().unwrap();
+        let artifacts = FileArtifacts::open(directory.path().join("artifacts")).await.unwrap();
+        let path = directory.path().join("jobs.db");
+        let stores = sqlite::open(path, Arc::new(SystemClock), Arc::new(artifacts)).await.unwrap();
+        (stores, directory)
+    }
+}
