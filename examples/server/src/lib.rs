@@ -1,1 +1,33 @@
-//! Skeleton.
+//! A whole server and its command, put together from the SDK's crates.
+//!
+//! The binary `architect` is three lines around [`cli::main`]. A team that has a deploy target of
+//! its own writes those three lines again with its own adapter in them:
+//!
+//! ```no_run
+//! use matrix_architect_server::{Composition, cli};
+//! # use std::sync::Arc;
+//! # fn mine() -> Arc<dyn matrix_architect_core::traits::Deployer> { unimplemented!() }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     cli::main(Composition::new().deployer("mine", mine()))
+//! }
+//! ```
+//!
+//! or starts just the server from a program that has its own `main`: see [`Server`].
+
+pub mod api;
+pub mod cli;
+mod client;
+pub mod composition;
+pub mod config;
+pub mod doctor;
+pub mod home;
+pub mod keys;
+pub mod logging;
+pub mod output;
+pub mod server;
+pub mod token;
+
+pub use client::Client;
+pub use composition::{Composition, Installation};
+pub use server::{Server, ServerBuilder};

@@ -1,0 +1,238 @@
+//! Putting the default backends together: SQLite, files, the native sandbox, git, systemd.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use matrix_architect_core::{
+    engine::Engine,
+    error::Result,
+    policy::{RulePolicy, Rules},
+    traits::{
+        Approver, Clock, Deployer, Planner, Policy, Publisher, Records, Sandbox, SecretStore,
+        Verifier, Workspace,
+    },
+};
+use matrix_architect_deploy::{none::NoneDeployer, systemd::SystemdDeployer};
+use matrix_architect_sandbox::{
+    native::{NativeConfig, NativeSandbox, detect_toolchains},
+    verify::{SuiteVerifier, VerifyConfig},
+    workspace::{GitWorkspace, WorkspaceConfig},
+};
+use matrix_architect_store::{
+    files::FileArtifacts,
+    secrets::{ChainedSecrets, EnvSecrets, FileSecrets},
+    sqlite,
+    system::{SystemClock, SystemIds},
+};
+
+use crate::{
+    config::{Environment, SECRET_PREFIX},
+    home::{Home, read_toml},
+    keys,
+    token::Tokens,
+};
+
+/// Which backends an installation has. The default ones are always there; what is registered here
+/// comes beside them, or in place of one that has the same name.
+#[derive(Clone, Default)]
+pub struct Composition {
+    deployers: BTreeMap<String, Arc<dyn Deployer>>,
+    publishers: BTreeMap<String, Arc<dyn Publisher>>,
+    policy: Option<Arc<dyn Policy>>,
+    planner: Option<Arc<dyn Planner>>,
+    approver: Option<Arc<dyn Approver>>,
+    environment: Environment,
+    allow_degraded: bool,
+    lease_term: Option<Duration>,
+}
+
+impl fmt::Debug for Composition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composition")
+            .field("deployers", &self.deployers.keys())
+            .field("publishers", &self.publishers.keys())
+            .field("allow_degraded", &self.allow_degraded)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An open installation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Installation {
+    /// Does everything there is to do, and checks who may.
+    pub engine: Engine,
+    /// Small things with a name, such as tokens.
+    pub records: Arc<dyn Records>,
+    /// The data directory.
+    pub home: Home,
+}
+
+impl Installation {
+    /// Its access tokens.
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(Arc::clone(&self.records), Arc::new(SystemClock))
+    }
+}
+
+impl Composition {
+    /// The default backends.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a deployer under the name that `config.driver` calls it by.
+    #[must_use]
+    pub fn deployer(mut self, name: impl Into<String>, deployer: Arc<dyn Deployer>) -> Self {
+        self.deployers.insert(name.into(), deployer);
+        self
+    }
+
+    /// Registers a publisher under the name that `driver` calls it by.
+    #[must_use]
+    pub fn publisher(mut self, name: impl Into<String>, publisher: Arc<dyn Publisher>) -> Self {
+        self.publishers.insert(name.into(), publisher);
+        self
+    }
+
+    /// Decides what may go on by itself, in place of the built-in rules.
+    #[must_use]
+    pub fn policy(mut self, policy: Arc<dyn Policy>) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Makes plans of goals.
+    #[must_use]
+    pub fn planner(mut self, planner: Arc<dyn Planner>) -> Self {
+        self.planner = Some(planner);
+        self
+    }
+
+    /// Is asked besides the principals that answer through the API.
+    #[must_use]
+    pub fn approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.approver = Some(approver);
+        self
+    }
+
+    /// What the process found around it: secrets and the path to toolchains.
+    #[must_use]
+    pub fn environment(mut self, environment: &Environment) -> Self {
+        self.environment = environment.clone();
+        self
+    }
+
+    /// Whether a limit of the sandbox that cannot be enforced here is recorded instead of refused.
+    #[must_use]
+    pub const fn allow_degraded(mut self, allow: bool) -> Self {
+        self.allow_degraded = allow;
+        self
+    }
+
+    /// The clock of all of it.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    /// How long a lease holds without a heartbeat: how soon the job of a dead process is taken up
+    /// again. 15 seconds unless set.
+    #[must_use]
+    pub const fn lease_term(mut self, term: Duration) -> Self {
+        self.lease_term = Some(term);
+        self
+    }
+
+    /// How commands are isolated on this machine: what the sandbox and `doctor` look at.
+    pub fn sandbox_config(&self) -> NativeConfig {
+        let home = self.environment.home.clone().unwrap_or_else(|| PathBuf::from("/nonexistent"));
+        let path = OsString::from(self.environment.path.clone().unwrap_or_default());
+        NativeConfig::default().toolchains(detect_toolchains(&home, &path))
+    }
+
+    /// Opens the backends on a data directory.
+    ///
+    /// # Errors
+    /// Whatever a backend meets when it opens.
+    pub async fn open(&self, home: Home) -> Result<Installation> {
+        let clock = self.clock();
+        let artifacts = Arc::new(FileArtifacts::open(home.artifacts()).await?);
+        let stores = sqlite::open(home.database(), Arc::clone(&clock), artifacts).await?;
+        let mut builder = Engine::builder()
+            .store(stores.store)
+            .queue(stores.queue)
+            .logs(stores.logs)
+            .artifacts(stores.artifacts)
+            .locks(stores.locks)
+            .secrets(self.secrets(&home))
+            .sandbox(self.sandbox()?)
+            .workspace(self.workspace(&home)?)
+            .verifier(self.verifier()?)
+            .policy(self.rules(&home)?)
+            .signer(Arc::new(keys::open(&home)?))
+            .clock(Arc::clone(&clock))
+            .ids(Arc::new(SystemIds))
+            .builder_id(builder_id())
+            .lease_term(self.lease_term.unwrap_or(Duration::from_secs(15)))
+            .deployer("none", Arc::new(NoneDeployer::new(Arc::clone(&clock))))
+            .deployer("systemd", Arc::new(SystemdDeployer::new(clock)));
+        for (name, deployer) in &self.deployers {
+            builder = builder.deployer(name, Arc::clone(deployer));
+        }
+        for (name, publisher) in &self.publishers {
+            builder = builder.publisher(name, Arc::clone(publisher));
+        }
+        if let Some(planner) = &self.planner {
+            builder = builder.planner(Arc::clone(planner));
+        }
+        if let Some(approver) = &self.approver {
+            builder = builder.approver(Arc::clone(approver));
+        }
+        Ok(Installation { engine: builder.build()?, records: stores.records, home })
+    }
+
+    /// The built-in rules, with what `policy.toml` in the data directory says differently.
+    fn rules(&self, home: &Home) -> Result<Arc<dyn Policy>> {
+        if let Some(policy) = &self.policy {
+            return Ok(Arc::clone(policy));
+        }
+        let rules: Rules = read_toml(&home.policy_file())?;
+        Ok(Arc::new(RulePolicy::new(rules)?))
+    }
+
+    /// `env://` names variables that begin with `ARCHITECT_SECRET_`, with or without that prefix;
+    /// `file://` names files beneath `secrets` in the data directory.
+    fn secrets(&self, home: &Home) -> Arc<dyn SecretStore> {
+        let variables = self.environment.secrets.iter().flat_map(|(name, value)| {
+            let short = name.strip_prefix(SECRET_PREFIX).unwrap_or(name);
+            [(name.clone(), value.clone()), (short.to_owned(), value.clone())]
+        });
+        let chained = ChainedSecrets::new()
+            .with("env", EnvSecrets::new(variables))
+            .with("file", FileSecrets::new(home.secrets()));
+        Arc::new(chained)
+    }
+
+    fn sandbox(&self) -> Result<Arc<dyn Sandbox>> {
+        Ok(Arc::new(NativeSandbox::new(self.sandbox_config())?))
+    }
+
+    fn workspace(&self, home: &Home) -> Result<Arc<dyn Workspace>> {
+        let mut config = WorkspaceConfig::new(home.scratch());
+        if let Some(path) = &self.environment.path {
+            config.path.clone_from(path);
+        }
+        Ok(Arc::new(GitWorkspace::open(config)?))
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn Verifier>> {
+        let config = VerifyConfig::default().allow_degraded(self.allow_degraded);
+        Ok(Arc::new(SuiteVerifier::new(config, Arc::new(SystemIds))?))
+    }
+}
+
+/// The name this installation signs provenance under: the program and the machine it ran on.
+fn builder_id() -> String {
+    let machine = rustix::system::uname();
+    let name = machine.nodename().to_string_lossy().into_owned();
+    format!("{}/architect@{name}", env!("CARGO_PKG_REPOSITORY"))
+}

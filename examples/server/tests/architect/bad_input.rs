@@ -1,0 +1,143 @@
+//! Bad input: one clear sentence with the remedy, the right exit code, never a panic.
+
+use std::fs;
+
+use crate::support::Bench;
+
+#[test]
+fn each_bad_input_is_one_clear_sentence() {
+    let bench = Bench::new();
+    let good = bench.plan("plan.json", "x\n");
+    let unknown = bench.write("unknown.json", "{\n  \"goal\": \"x\",\n  \"stepz\": []\n}");
+    let cut = bench.write("cut.json", "{\"goal\": \"x\", \"steps\": [");
+    let empty = bench.write("empty.json", "");
+    let binary = bench.write("binary.json", b"\xff\xfe\x00");
+    let nothing = bench.write("nothing.json", r#"{"goal":"x","steps":[]}"#);
+    let outside = bench.write(
+        "outside.json",
+        r#"{"goal":"x","steps":[{"id":"a","ops":[{"op":"create","path":"../x","content":""}]}]}"#,
+    );
+    let deploy = bench.write("deploy.toml", "target = \"vm\"\nenvironmint = \"x\"\n");
+    let folder = bench.repo().display().to_string();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["--repo", "/no/such/place", "--plan", &good], 2, "no such repository"),
+        (&["--plan", "/no/such/plan.json"], 2, "no such file"),
+        (&["--plan", &folder], 2, "directory and not a file"),
+        (&["--plan", &unknown], 2, "unknown field `stepz`"),
+        (&["--plan", &unknown], 2, "line 3 column"),
+        (&["--plan", &cut], 2, "EOF"),
+        (&["--plan", &empty], 2, "empty"),
+        (&["--plan", &binary], 2, "not UTF-8"),
+        (&["--plan", &nothing], 2, "changes nothing"),
+        (&["--plan", &outside], 2, "../x"),
+        (&["--plan", &good, "--deploy", &deploy], 2, "environmint"),
+        (&["--plan", &good, "--constraint", "max_duration"], 2, "KEY=VALUE"),
+        (&["--plan", &good, "--constraint", "speed=9"], 2, "unknown field `speed`"),
+        (&["--plan", &good, "--constraint", "max_duration=soon"], 2, "max_duration"),
+        (&["--plan", &good, "--as", "not a name"], 2, "principal id"),
+        (&["--plan", &good, "--subfolder", "../.."], 2, "path"),
+    ];
+    for (arguments, code, words) in cases {
+        let repo = ["run", "--repo", &folder];
+        let base: &[&str] = if arguments.contains(&"--repo") { &["run"] } else { &repo };
+        let ended = bench.run(&[base, arguments].concat()).expect(*code);
+        let sentence = ended.one_sentence();
+        assert!(sentence.starts_with("error: ") && sentence.contains(words), "{ended:#?}");
+    }
+    let jobs = bench.run(&["jobs", "--json"]).expect(0).json();
+    assert_eq!(jobs.as_array().unwrap().len(), 0, "nothing of it became a job");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_the_argument() {
+    let bench = Bench::new();
+    let good = bench.plan("plan.json", "x\n");
+    let cases: &[(&[&str], &str)] = &[
+        (&["run"], "--plan"),
+        (&["run", "--plan", &good, "--branch", "x"], "cannot be used with"),
+        (&["run", "--plann", &good], "--plann"),
+        (&["serve", "--listen", "somewhere"], "--listen"),
+        (&["token", "create", "--role", "king"], "--role"),
+        (&["token", "create", "--role", "admin", "--expires", "soon"], "--expires"),
+        (&["dance"], "dance"),
+    ];
+    for (arguments, words) in cases {
+        let ended = bench.run(arguments).expect(2);
+        assert!(ended.stderr.contains(words), "{ended:#?}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_not_there() {
+    let bench = Bench::new();
+    for arguments in [
+        ["jobs", "job_nobody"],
+        ["logs", "job_nobody"],
+        ["artifacts", "job_nobody"],
+        ["approve", "job_nobody"],
+        ["cancel", "job_nobody"],
+        ["resume", "job_nobody"],
+    ] {
+        let ended = bench.run(&arguments).expect(1);
+        assert!(ended.one_sentence().contains("job_nobody"), "{ended:#?}");
+    }
+    let ended = bench.run(&["token", "revoke", "nobody"]).expect(1);
+    assert!(ended.one_sentence().contains("no such token"), "{ended:#?}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_named_with_the_remedy() {
+    let bench = Bench::new();
+    let file = bench.write("file", "");
+    let ended = bench.run(&["jobs", "--data", &format!("{file}/data")]).expect(1);
+    assert!(ended.one_sentence().contains("--data"), "{ended:#?}");
+}
+
+#[test]
+fn a_machine_without_git_is_told_what_to_install() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("empty")).unwrap();
+    let output =
+        bench.architect(&["doctor", "--json"]).env("PATH", bench.path("empty")).output().unwrap();
+    let ended = crate::support::Ended::from(output).expect(1);
+    let findings = ended.json();
+    let git = findings.as_array().unwrap().iter().find(|one| one["name"] == "git").unwrap();
+    assert_eq!(git["state"], "missing");
+    assert!(git["remedy"].as_str().unwrap().contains("install"));
+}
+
+#[test]
+fn a_server_that_is_not_there_or_knows_no_token_is_one_sentence() {
+    let bench = Bench::new();
+    let ended = bench.run(&["jobs", "--server", "http://127.0.0.1:1"]).expect(4);
+    assert!(ended.one_sentence().contains("ARCHITECT_TOKEN"), "{ended:#?}");
+    let output = bench
+        .architect(&["jobs", "--server", "http://127.0.0.1:1"])
+        .env("ARCHITECT_TOKEN", "arch_x")
+        .output()
+        .unwrap();
+    let ended = crate::support::Ended::from(output).expect(1);
+    assert!(ended.one_sentence().contains("does not answer"), "{ended:#?}");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = Bench::new();
+    bench.run(&["token", "list"]).expect(0);
+    let key = bench.data().join("keys/signing.pem");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let ended = bench.run(&["jobs"]).expect(4);
+    assert!(ended.one_sentence().contains("chmod 600"), "{ended:#?}");
+}
+
+#[test]
+fn an_attestation_or_key_that_is_none_is_one_sentence() {
+    let bench = Bench::new();
+    let junk = bench.write("junk", "junk");
+    let ended = bench.run(&["verify", &junk, "--key", &junk]).expect(2);
+    assert!(ended.one_sentence().contains("public key"), "{ended:#?}");
+    let ended = bench.run(&["verify", "/no/such", "--key", &junk]).expect(2);
+    assert!(ended.one_sentence().contains("/no/such"), "{ended:#?}");
+}

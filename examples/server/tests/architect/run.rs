@@ -1,0 +1,132 @@
+//! `architect run` from the outside: real git, real commands, real files.
+
+use std::fs;
+
+use crate::support::{Bench, find};
+
+#[test]
+fn a_change_goes_through_all_six_stages_and_its_attestation_is_accepted() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let live = bench.path("live").display().to_string();
+    let ended = bench.run_change(&["--plan", &plan, "--deploy-to", &live, "--json"]).expect(0);
+    let report = ended.json();
+    let job = &report["job"];
+    assert_eq!(job["status"], "succeeded");
+    assert_eq!(
+        job["evidence"].as_array().unwrap().len(),
+        job["evidence"].as_array().unwrap().iter().filter(|one| one["passed"] == true).count()
+    );
+    assert_eq!(job["requested_by"], "ada");
+    // The release is live, the repository is as it was.
+    let current = find(&bench.path("live"), "current").expect("a current release");
+    let live = fs::read_to_string(find(&current.canonicalize().unwrap(), "greeting.txt").unwrap());
+    assert_eq!(live.unwrap(), "hello, world\n");
+    assert_eq!(fs::read_to_string(bench.repo().join("greeting.txt")).unwrap(), "hello\n");
+    assert_eq!(bench.git(&["status", "--porcelain"]), "");
+    // The command it prints accepts the attestation.
+    let words: Vec<String> = serde_json::from_value(report["verify"].clone()).unwrap();
+    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    let verified = bench.run(&words).expect(0);
+    assert!(verified.stdout.contains("accepted"), "{verified:#?}");
+}
+
+#[test]
+fn a_flipped_byte_in_attestation_or_artifact_is_refused() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let report = bench.run_change(&["--plan", &plan, "--json"]).expect(0).json();
+    let attestation = report["attestation"].as_str().unwrap();
+    let key = report["public_key"].as_str().unwrap();
+    let id = report["job"]["id"].as_str().unwrap();
+    let bundle = report["job"]["artifacts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|artifact| artifact["kind"] == "bundle")
+        .expect("the bundle is an artifact");
+    let file = bench.path("bundle").display().to_string();
+    bench.run(&["artifacts", id, bundle["name"].as_str().unwrap(), "-o", &file]).expect(0);
+    bench.run(&["verify", attestation, "--key", key, "--artifact", &file]).expect(0);
+
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let refused = bench.run(&["verify", attestation, "--key", key, "--artifact", &file]).expect(1);
+    assert!(refused.one_sentence().contains("refused"), "{refused:#?}");
+
+    let good = fs::read(attestation).unwrap();
+    for place in (0..good.len()).step_by(97) {
+        let mut bad = good.clone();
+        bad[place] ^= 1;
+        let altered = bench.write("altered.json", &bad);
+        let ended = bench.run(&["verify", &altered, "--key", key]);
+        // White space between members is not signed and may be another.
+        let blank = good[place].is_ascii_whitespace() && bad[place].is_ascii_whitespace();
+        assert!(ended.code == 1 || blank, "byte {place}: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_failed_check_stops_the_change_and_is_named() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let live = bench.path("live").display().to_string();
+    let arguments =
+        ["--plan", &plan, "--deploy-to", &live, "--verify", "grep -q goodbye greeting.txt"];
+    let ended = bench.run_change(&arguments).expect(3);
+    assert!(ended.stdout.contains("FAILED") && ended.stdout.contains("VERIFY"), "{ended:#?}");
+    assert!(find(&bench.path("live"), "greeting.txt").is_none(), "nothing is deployed");
+}
+
+#[test]
+fn a_diff_from_standard_input_and_a_branch_are_changes_too() {
+    let bench = Bench::new();
+    bench.git(&["checkout", "-q", "-b", "better"]);
+    bench.commit(&[("greeting.txt", "hello from a branch\n")]);
+    let diff = bench.git(&["diff", "main", "better"]) + "\n";
+    bench.git(&["checkout", "-q", "main"]);
+    let repo = bench.repo().display().to_string();
+    let common = [
+        "--repo",
+        &repo,
+        "--allow-degraded",
+        "--constraint",
+        "require_tests=false",
+        "--verify",
+        "grep -q branch greeting.txt",
+    ];
+    let run = |change: &[&str]| {
+        let words = [&["run"], change, &common].concat();
+        bench.run_with(&words, &diff).expect(0)
+    };
+    run(&["--diff", "-"]);
+    run(&["--branch", "better"]);
+}
+
+#[test]
+fn the_same_command_after_a_finished_job_starts_a_new_one() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let first = bench.run_change(&["--plan", &plan, "--json"]).expect(0).json();
+    let second = bench.run_change(&["--plan", &plan, "--json"]).expect(0).json();
+    assert_ne!(first["job"]["id"], second["job"]["id"]);
+    let listed = bench.run(&["jobs", "--json"]).expect(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn logs_and_artifacts_of_a_job_can_be_had() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let arguments = ["--plan", &plan, "--json", "--verify", "echo a-word-to-find"];
+    let report = bench.run_change(&arguments).expect(0).json();
+    let id = report["job"]["id"].as_str().unwrap();
+    let logs = bench.run(&["logs", id]).expect(0);
+    assert!(logs.stdout.contains("a-word-to-find"), "{logs:#?}");
+    let only = bench.run(&["logs", id, "--stage", "plan"]).expect(0);
+    assert!(!only.stdout.contains("a-word-to-find"), "{only:#?}");
+    let artifacts = bench.run(&["artifacts", id, "--json"]).expect(0).json();
+    assert!(artifacts.as_array().unwrap().len() > 1);
+}
