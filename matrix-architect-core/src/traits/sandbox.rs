@@ -344,6 +344,8 @@ impl Collect {
 /// 12. `what_is_collected_is_an_archive_of_just_that`: symbolic links that leave the tree, devices
 ///     and sockets are not in it.
 /// 13. `cancel_ends_the_command` with [`ExitVerdict::Cancelled`].
+/// 14. `a_program_that_is_not_there_is_not_found`: the error's kind is `NotFound` and its code
+///     `program_not_found`, so that a missing tool is never taken for a failed check.
 ///
 /// # Cancellation
 /// `run` takes a `Cancel` and is not dropped; if it is all the same, the session is closed.

@@ -70,11 +70,6 @@ impl Hierarchies {
         Self(found.collect())
     }
 
-    /// The version that holds a controller here.
-    pub(super) fn version(&self, controller: Controller) -> Option<Version> {
-        self.0.get(&controller).map(|(version, _)| *version)
-    }
-
     /// Makes the cgroups of one command and bounds them.
     pub(super) fn create(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let mut group = Group { directories: BTreeMap::new(), held: Vec::new() };

@@ -116,7 +116,7 @@ fn limit(resource: Resource, most: u64) -> Result<(), Fault> {
 /// Sets a bound and reads it back.
 fn set(resource: Resource, wanted: Rlimit) -> Result<(), Fault> {
     let step = "bounding the command";
-    rustix::process::setrlimit(resource, wanted.clone())
+    rustix::process::setrlimit(resource, wanted)
         .step(step)
         .map_err(|fault| fault.on(format!("{resource:?}")))?;
     if rustix::process::getrlimit(resource) == wanted {

@@ -129,5 +129,6 @@ fn nothing() -> RunRequest {
         memory: 0,
         disk: 1 << 20,
         meter: false,
+        counting: false,
     }
 }

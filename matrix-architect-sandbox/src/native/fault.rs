@@ -1,6 +1,6 @@
 //! What went wrong on the other side of the socket, in a form that can cross it.
 
-use std::io;
+use std::{fmt::Display, io};
 
 use matrix_architect_core::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ impl Fault {
         Self { step: step.into(), errno, subject }
     }
 
-    pub(super) fn on(mut self, subject: impl ToString) -> Self {
-        self.subject = subject.to_string();
+    pub(super) fn on(mut self, subject: impl Display) -> Self {
+        self.subject = format!("{subject}");
         self
     }
 

@@ -16,6 +16,8 @@ use super::{
 
 /// Starts sessions until the server is gone.
 pub(super) fn serve(socket: &OwnedFd) {
+    // A server's sockets must not stay open in here after the server has closed them.
+    sys::close_from(3);
     let _ = rustix::thread::set_name(NAME);
     sys::ignore_children();
     let ready = own_namespace();

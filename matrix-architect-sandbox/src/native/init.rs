@@ -71,15 +71,31 @@ fn live(
     let proc = layers.enter(Layer::Proc, root::fresh_proc)?;
     match sys::clone(0).step("starting the command")? {
         sys::Side::Child => command::main(keeper, run, stdio, answer, layers, proc.as_ref()),
-        sys::Side::Parent(child) => reap_until(child.pid),
+        sys::Side::Parent(child) => {
+            let status = reap_until(child.pid)?;
+            // Where no cgroup tells that a fork was refused, what is left of the tree does.
+            let most_processes = if run.counting { 1 + others() } else { 0 };
+            Ok(Ended { status: Some(status), most_processes, ..Ended::default() })
+        }
     }
 }
 
-fn reap_until(pid: libc::pid_t) -> Result<Ended, Fault> {
+/// How many processes there are in the command's `/proc` beside this one.
+fn others() -> u32 {
+    let numbered = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        name.as_encoded_bytes().first().filter(|byte| byte.is_ascii_digit()).copied()
+    };
+    let count =
+        std::fs::read_dir("/proc").map_or(0, |entries| entries.filter_map(numbered).count());
+    u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
+fn reap_until(pid: libc::pid_t) -> Result<i32, Fault> {
     loop {
         let reaped = sys::wait(-1).step("waiting for the command")?;
         if reaped.pid == pid {
-            return Ok(Ended { status: Some(reaped.status), ..Ended::default() });
+            return Ok(reaped.status);
         }
     }
 }

@@ -7,7 +7,10 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
 };
 
-use rustix::process::{PidfdFlags, Signal};
+use rustix::{
+    fs::{Gid, Uid},
+    process::{PidfdFlags, Signal},
+};
 
 use super::{
     collect, confine,
@@ -123,6 +126,7 @@ impl Keeper {
             })
         };
         let stdio = [next()?, next()?, next()?];
+        self.hand_over(&stdio)?;
         let meter = if run.meter { Some(next()?) } else { None };
         let cgroups = descriptors.collect::<Vec<_>>();
         let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
@@ -136,6 +140,19 @@ impl Keeper {
                 supervise::to_the_end(self, work)
             }
         }
+    }
+
+    /// Lets the command open `/dev/stdout` and `/dev/stderr` by name, as scripts do.
+    fn hand_over(&self, stdio: &[OwnedFd; 3]) -> Result<(), Fault> {
+        let Some(id) = self.user else { return Ok(()) };
+        for pipe in &stdio[1..] {
+            let kind = rustix::fs::fstat(pipe).step("looking at the command's output")?;
+            if rustix::fs::FileType::from_raw_mode(kind.st_mode) == rustix::fs::FileType::Fifo {
+                let owner = (Some(Uid::from_raw(id)), Some(Gid::from_raw(id)));
+                rustix::fs::fchown(pipe, owner.0, owner.1).step("handing the output over")?;
+            }
+        }
+        Ok(())
     }
 
     /// Runs a small piece of our own code inside the root, as the commands' user, in a process

@@ -15,6 +15,7 @@ use matrix_architect_core::error::{Error, ErrorKind, Result};
 use super::{
     hook,
     link::Link,
+    owner::Owner,
     wire::{self, OpenRequest},
 };
 
@@ -29,11 +30,17 @@ pub(super) struct Launcher(Mutex<Helper>);
 struct Helper {
     socket: OwnedFd,
     process: Child,
+    owner: Owner,
 }
 
 impl Launcher {
     pub(super) fn start() -> Result<Self> {
         Helper::start().map(|helper| Self(Mutex::new(helper)))
+    }
+
+    /// Who owns what sessions leave on the machine.
+    pub(super) fn owner(&self) -> Owner {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).owner
     }
 
     /// Asks for a session. Whether it stands is told by the session itself.
@@ -73,7 +80,8 @@ impl Helper {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        Ok(Self { socket, process })
+        let owner = Owner::new(process.id())?;
+        Ok(Self { socket, process, owner })
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Meter {
     cpu_cap: u64,
     memory_cap: u64,
     source: Source,
+    /// The most CPU time that was seen, in microseconds.
+    cpu: u64,
     ended: Ended,
 }
 
@@ -44,7 +46,7 @@ impl Meter {
             ),
             None => Source::None,
         };
-        Ok(Self { cpu_cap, memory_cap, source, ended: Ended::default() })
+        Ok(Self { cpu_cap, memory_cap, source, cpu: 0, ended: Ended::default() })
     }
 
     /// Looks once.
@@ -57,6 +59,7 @@ impl Meter {
         };
         self.ended.peak_memory = self.ended.peak_memory.max(seen.memory);
         self.ended.most_processes = self.ended.most_processes.max(seen.threads);
+        self.cpu = self.cpu.max(seen.micros);
         self.ended.cpu_exceeded |= self.cpu_cap > 0 && seen.micros > self.cpu_cap;
         self.ended.memory_exceeded |= self.memory_cap > 0 && seen.memory > self.memory_cap;
     }
@@ -71,7 +74,9 @@ impl Meter {
         ended.cpu_exceeded = self.ended.cpu_exceeded;
         ended.memory_exceeded = self.ended.memory_exceeded;
         ended.disk_full = self.ended.disk_full;
-        ended.most_processes = self.ended.most_processes;
+        // The kernel forgets the time of what it kills with its pid namespace.
+        ended.user_micros += self.cpu.saturating_sub(ended.user_micros + ended.system_micros);
+        ended.most_processes = ended.most_processes.max(self.ended.most_processes);
         ended.peak_memory = ended.peak_memory.max(self.ended.peak_memory);
     }
 }

@@ -139,6 +139,6 @@ mod tests {
         assert!(capped.runs.len() <= 500 / 16);
         let summary = capped.finish(&mut output);
         assert_eq!((summary.stdout, summary.stderr), (100_000, 100_000));
-        assert_eq!(output.iter().filter(|byte| **byte == b'o').count() > 240, true);
+        assert!(output.len() < 1100, "{}", output.len());
     }
 }

@@ -1,4 +1,5 @@
-//! By which name a session's cgroups tell whose they are, also after their owner has died.
+//! By which name a command's cgroups tell whose they are, also after their owner has died. The
+//! owner is the helper: it dies with the server, and no session outlives it.
 
 use matrix_architect_core::error::{Error, Result};
 
@@ -13,13 +14,17 @@ pub(super) struct Owner {
 const PREFIX: &str = "architect";
 
 impl Owner {
-    /// This process.
-    pub(super) fn this() -> Result<Self> {
-        let pid = std::process::id();
+    /// A process that runs.
+    pub(super) fn new(pid: u32) -> Result<Self> {
         started(pid).map(|started| Self { pid, started }).ok_or_else(|| {
-            Error::unexpected("this process cannot be found in /proc")
+            Error::unexpected("the sandbox helper cannot be found in /proc")
                 .advice("mount /proc where the server runs")
         })
+    }
+
+    /// Its number.
+    pub(super) const fn pid(self) -> u32 {
+        self.pid
     }
 
     /// A name for a directory of this owner's.

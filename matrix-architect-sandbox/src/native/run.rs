@@ -49,7 +49,7 @@ pub(super) async fn run(
     let started = Instant::now();
     let (stdout, stderr) = start(session, &line, command, &limits, &group).await?;
     let mut watched = Watched { line: &line, capped: Capped::new(limits.output), asked: None };
-    let reply = watched.to_the_end(stdout, stderr, output, cancel, limits.wall).await?;
+    let reply = watched.follow(stdout, stderr, output, cancel, limits.wall).await?;
     let wall = started.elapsed();
     unfinished.finish();
     let ended = match reply {
@@ -86,7 +86,7 @@ fn check(command: &Command) -> Result<()> {
 
 async fn make_group(shared: &Arc<Shared>, limits: &Limits) -> Result<Group> {
     let (shared, limits) = (Arc::clone(shared), limits.clone());
-    let make = move || shared.hierarchies.create(&shared.owner.name(shared.next()), &limits);
+    let make = move || shared.group(&limits);
     tokio::task::spawn_blocking(make).await.map_err(io::Error::other).flatten().map_err(|cause| {
         Error::new(ErrorKind::Unavailable, "the command's cgroups could not be made")
             .advice("check the limits and that the server may write its cgroup")
@@ -144,13 +144,15 @@ async fn start(
     let stdin = standard_input(&command.stdin).map_err(short)?;
     let (stdout, write_stdout) = output_pipe().map_err(short)?;
     let (stderr, write_stderr) = output_pipe().map_err(short)?;
-    let meter = group.meter();
+    let mut request = request(session, command, limits, group);
+    // A session that watches memory itself watches CPU time with it.
+    let meter = if request.memory == 0 { group.meter() } else { None };
+    request.meter = meter.is_some();
     let memberships = group.memberships().map_err(short)?;
     let mut with = vec![stdin.as_fd(), write_stdout.as_fd(), write_stderr.as_fd()];
     with.extend(meter.as_ref().map(|meter| meter.as_fd()));
     with.extend(memberships.iter().map(|membership| membership.as_fd()));
-    let request = Request::Run(request(session, command, limits, group));
-    line.link.send(&request, &with).await?;
+    line.link.send(&Request::Run(request), &with).await?;
     Ok((stdout, stderr))
 }
 
@@ -168,20 +170,28 @@ fn request(
         argv: command.argv.clone(),
         env,
         cwd: command.cwd.as_ref().map(ToString::to_string),
-        rlimits: rlimits(limits, memory_is_held),
+        rlimits: rlimits(limits, group),
         cpu_micros: u64::try_from(limits.cpu.as_micros()).unwrap_or(u64::MAX),
         memory: if memory_is_held { 0 } else { limits.memory },
         disk: limits.disk,
-        meter: group.meter().is_some() && memory_is_held,
+        meter: false,
+        counting: group.held(Controller::Pids).is_none(),
     }
 }
 
-fn rlimits(limits: &Limits, memory_is_held: bool) -> Rlimits {
+/// How many more processes the rlimit allows than the cgroup, so that it is the cgroup that
+/// refuses, and counts what it refused.
+const PROCESSES_BEYOND: u64 = 16;
+
+fn rlimits(limits: &Limits, group: &Group) -> Rlimits {
+    let processes = u64::from(limits.processes);
+    let pids_are_held = group.held(Controller::Pids).is_some();
+    let memory_is_held = group.held(Controller::Memory).is_some();
     Rlimits {
         cpu_seconds: limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0),
         file_size: limits.file_size,
         open_files: u64::from(limits.open_files),
-        processes: u64::from(limits.processes),
+        processes: if pids_are_held { processes + PROCESSES_BEYOND } else { processes },
         // What one process can take between two looks of the watch.
         data: if memory_is_held { 0 } else { limits.memory.saturating_mul(2) },
     }
@@ -211,7 +221,7 @@ struct Watched<'a> {
 impl Watched<'_> {
     /// Passes output on until the command has ended, ending it when its time is up or the caller
     /// wishes it, and then takes what is left in the pipes.
-    async fn to_the_end(
+    async fn follow(
         &mut self,
         mut stdout: pipe::Receiver,
         mut stderr: pipe::Receiver,

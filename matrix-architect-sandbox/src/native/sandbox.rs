@@ -20,13 +20,12 @@ use matrix_architect_core::{
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
-    cgroup::Hierarchies,
+    cgroup::{Group, Hierarchies},
     config::NativeConfig,
     confine, doctor,
     fault::Fault,
     launcher::Launcher,
     link::AsyncLink,
-    owner::Owner,
     plan, run,
     session::NativeSession,
     wire::{Layer, OpenRequest, Reply, Request, RootPlan},
@@ -42,7 +41,6 @@ pub(super) struct Shared {
     pub(super) launcher: Launcher,
     pub(super) hierarchies: Hierarchies,
     pub(super) environment: BTreeMap<String, String>,
-    pub(super) owner: Owner,
     root: RootPlan,
     users: Users,
     lacking: Vec<(Layer, Fault)>,
@@ -57,13 +55,12 @@ impl NativeSandbox {
     /// can do without (mounts, processes, users); `Unavailable` if the helper cannot be started.
     pub fn new(config: NativeConfig) -> Result<Self> {
         config.validate()?;
-        let owner = Owner::this()?;
+        let launcher = Launcher::start()?;
         let mut shared = Shared {
-            launcher: Launcher::start()?,
-            hierarchies: Hierarchies::probe(&config, owner),
+            hierarchies: Hierarchies::probe(&config, launcher.owner()),
+            launcher,
             environment: plan::environment(&config),
-            owner,
-            root: plan::root(&config),
+            root: plan::root(config),
             users: Users::find(),
             lacking: Vec::new(),
             count: AtomicU64::new(1),
@@ -73,7 +70,19 @@ impl NativeSandbox {
     }
 }
 
+impl NativeSandbox {
+    /// The process id of the helper, whose children are the sessions; for monitoring.
+    pub fn helper_id(&self) -> u32 {
+        self.0.launcher.owner().pid()
+    }
+}
+
 impl Shared {
+    /// The cgroups of one command, bounded.
+    pub(super) fn group(&self, limits: &Limits) -> std::io::Result<Group> {
+        self.hierarchies.create(&self.launcher.owner().name(self.next()), limits)
+    }
+
     /// A number no other session or command of this process has.
     pub(super) fn next(&self) -> u64 {
         self.count.fetch_add(1, Ordering::Relaxed)
@@ -164,7 +173,7 @@ impl Users {
 impl Sandbox for NativeSandbox {
     fn capabilities(&self) -> SandboxCapabilities {
         let limits = Limits::default();
-        let held = self.0.hierarchies.create(&self.0.owner.name(self.0.next()), &limits).ok();
+        let held = self.0.group(&limits).ok();
         let enforcement = run::enforcement(&self.0, held.as_ref(), &limits);
         SandboxCapabilities { driver: "native".to_owned(), enforcement }
     }

@@ -55,20 +55,18 @@ pub(super) fn to_the_end(keeper: &Keeper, work: Work<'_>) -> Result<Reply, Fault
         }
     }
     let reaped = sys::wait(work.child.pid).step("waiting for the command")?;
-    match work.run {
-        None => read_report::<Reply>(work.report)?.ok_or_else(killed),
-        Some(_) => {
-            let mut ended = match read_report::<Result<Ended, Fault>>(work.report)? {
-                Some(ended) => ended?,
-                None => Ended::default(),
-            };
-            ended.user_micros = reaped.user_micros;
-            ended.system_micros = reaped.system_micros;
-            ended.peak_memory = reaped.max_rss;
-            meter.conclude(&mut ended);
-            Ok(Reply::Ended(ended))
-        }
+    if work.run.is_none() {
+        return read_report::<Reply>(work.report)?.ok_or_else(killed);
     }
+    let mut ended = match read_report::<Result<Ended, Fault>>(work.report)? {
+        Some(ended) => ended?,
+        None => Ended::default(),
+    };
+    ended.user_micros = reaped.user_micros;
+    ended.system_micros = reaped.system_micros;
+    ended.peak_memory = reaped.max_rss;
+    meter.conclude(&mut ended);
+    Ok(Reply::Ended(ended))
 }
 
 fn killed() -> Fault {

@@ -131,10 +131,9 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         if dropped < 0 {
             match io::Error::last_os_error().raw_os_error() {
-                // One more than the kernel knows.
-                Some(libc::EINVAL) => break,
-                // Without CAP_SETPCAP the set cannot shrink; no new privileges covers that.
-                Some(libc::EPERM) => break,
+                // One more than the kernel knows; or, without CAP_SETPCAP, a set that cannot
+                // shrink, which no new privileges covers.
+                Some(libc::EINVAL | libc::EPERM) => break,
                 _ => return Err(io::Error::last_os_error()),
             }
         }
@@ -163,6 +162,13 @@ pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: sets a flag on descriptors and closes none.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
+}
+
+/// Closes every descriptor from `first` up.
+pub(super) fn close_from(first: u32) {
+    // SAFETY: called once, before the helper has opened anything: what is open was inherited by
+    // mistake and nothing in this process owns it.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0_u32) };
 }
 
 /// Makes `from` also the descriptor `to`, without close-on-exec.

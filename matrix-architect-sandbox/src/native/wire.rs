@@ -149,6 +149,8 @@ pub(super) struct RunRequest {
     pub(super) disk: u64,
     /// Whether a CPU meter is among the descriptors.
     pub(super) meter: bool,
+    /// Whether no cgroup counts processes, so that the session does.
+    pub(super) counting: bool,
 }
 
 /// Bounds set with `setrlimit`.

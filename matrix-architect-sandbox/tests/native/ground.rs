@@ -1,0 +1,123 @@
+//! What the tests stand on: a sandbox, and eyes on the host.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use matrix_architect_core::{
+    conformance::{Harness, Serves, sandbox::Isolates},
+    time::Timestamp,
+    traits::{Limits, Sandbox},
+};
+use matrix_architect_sandbox::native::{CgroupUse, NativeConfig, NativeSandbox};
+
+/// A fresh native sandbox and a secret on the host.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) sandbox: NativeSandbox,
+    secret: tempfile::NamedTempFile,
+}
+
+impl Ground {
+    pub(crate) fn with_cgroups() -> Self {
+        Self::new(CgroupUse::Auto)
+    }
+
+    pub(crate) fn without_cgroups() -> Self {
+        Self::new(CgroupUse::Off)
+    }
+
+    fn new(cgroups: CgroupUse) -> Self {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&secret, "the host's secret").unwrap();
+        let config = NativeConfig::default().cgroups(cgroups);
+        Self { sandbox: NativeSandbox::new(config).unwrap(), secret }
+    }
+
+    /// A file of the host's `/tmp` that nobody inside may see.
+    pub(crate) fn secret(&self) -> &Path {
+        self.secret.path()
+    }
+}
+
+#[async_trait]
+impl Harness for Ground {
+    async fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    async fn elapse(&mut self, _duration: Duration) {}
+
+    async fn reopen(&mut self) {}
+}
+
+impl Serves<dyn Sandbox> for Ground {
+    fn backend(&self) -> Arc<dyn Sandbox> {
+        Arc::new(self.sandbox.clone())
+    }
+}
+
+#[async_trait]
+impl Isolates for Ground {
+    fn hidden(&self) -> Vec<PathBuf> {
+        let mut hidden = vec![self.secret().to_owned(), std::env::current_exe().unwrap()];
+        hidden.extend(["/var/lib", "/run", "/sys/kernel", "/etc/shadow"].map(PathBuf::from));
+        hidden.retain(|path| path.exists());
+        hidden
+    }
+
+    fn beyond_its_means(&self) -> Option<(Arc<dyn Sandbox>, Limits)> {
+        let sandbox = Self::without_cgroups().sandbox;
+        let mut limits = Limits::default().disk(64 << 20);
+        limits.cpu_millis = 500;
+        Some((Arc::new(sandbox), limits))
+    }
+
+    async fn leftovers(&self) -> Vec<String> {
+        let helper = self.sandbox.helper_id();
+        let sessions = children(helper).into_iter().map(|pid| format!("process {pid}"));
+        let mut left: Vec<_> = sessions.collect();
+        left.extend(cgroups(helper));
+        left.extend(mounts());
+        left
+    }
+}
+
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Cgroups made for commands of this helper.
+pub(crate) fn cgroups(helper: u32) -> Vec<String> {
+    let prefix = format!("architect.{helper}.");
+    let mut found = Vec::new();
+    let mut look = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = look.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                found.push(format!("cgroup {}", entry.path().display()));
+            } else {
+                look.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn mounts() -> Vec<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    text.lines().filter(|line| line.contains("architect")).map(str::to_owned).collect()
+}

@@ -1,0 +1,30 @@
+//! The same tests without root.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use super::alone::{skip, succeeded};
+
+#[test]
+fn the_suite_and_the_attempts_hold_without_root() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("this process is not root already, so all tests here run without it");
+    }
+    // The build directory may be closed to others.
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = directory.path().join("native");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(["suite", "attempts", "verdicts", "--test-threads=2"])
+        .current_dir("/")
+        .output();
+    match output {
+        Err(cause) => skip(&format!("setpriv of util-linux cannot be run: {cause}")),
+        Ok(output) => {
+            let told = succeeded(&output);
+            assert!(told.contains("suite::the_host_is_not_reachable ... ok"), "{told}");
+        }
+    }
+}
