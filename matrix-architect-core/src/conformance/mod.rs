@@ -25,7 +25,9 @@ pub mod sample;
 pub mod sandbox;
 pub mod secret_store;
 pub mod store;
+pub mod tree;
 pub mod verifier;
+pub mod workspace;
 
 pub use harness::{Harness, Serves};
 pub use runtime::run;

@@ -73,6 +73,8 @@ pub struct Applied {
 /// 5. `unpack` of a packed tree yields an equal tree; anything in it that leaves the tree is
 ///    refused.
 /// 6. Trees are removed from disk when their last handle is dropped.
+/// 7. `apply` refuses an operation without a precondition.
+/// 8. `resolve` of a goal alone is `Unsupported`: that takes a planner.
 ///
 /// # Cancellation
 /// `checkout` looks at its request's `Cancel`; the other calls are short and may be dropped.

@@ -33,10 +33,12 @@ pub(super) async fn read(
 ) -> Result<Outcome> {
     let patches = parse(diff)?;
     let kinds = entries.iter().map(|entry| (entry.path.clone(), entry.kind)).collect();
-    let mut reading = Reading { base, kinds, limits, outcome: Outcome::default() };
+    let outcome = Outcome::default();
+    let mut reading = Reading { base, kinds, limits, outcome, created: Vec::new() };
     for patch in &patches {
         reading.take(patch).await?;
     }
+    reading.refuse_overwriting()?;
     Ok(reading.outcome)
 }
 
@@ -67,6 +69,8 @@ struct Reading<'a> {
     kinds: BTreeMap<RelPath, EntryKind>,
     limits: TreeLimits,
     outcome: Outcome,
+    /// Paths that the diff says are new.
+    created: Vec<RelPath>,
 }
 
 /// The paths of one file's patch.
@@ -82,6 +86,11 @@ impl Reading<'_> {
     async fn take(&mut self, patch: &Text<'_>) -> Result<()> {
         let paths = paths(patch)?;
         refuse_special(patch, &paths)?;
+        if let Paths::Create(path) | Paths::Rename { to: path, .. } | Paths::Copy { to: path, .. } =
+            &paths
+        {
+            self.created.push(path.clone());
+        }
         match &paths {
             Paths::Create(path) => {
                 let bytes = patched(patch, &[], path, self.limits)?;
@@ -113,6 +122,16 @@ impl Reading<'_> {
                 let bytes = self.moved(patch, from).await?;
                 self.write(to, bytes, mode(patch).or_else(|| self.executable(from)))
             }
+        }
+    }
+
+    /// What is created is not there before, or goes with the same diff, as when files are swapped.
+    fn refuse_overwriting(&self) -> Result<()> {
+        let stays =
+            |path: &&RelPath| self.kinds.contains_key(*path) && !self.outcome.gone.contains(*path);
+        match self.created.iter().find(stays) {
+            Some(path) => Err(conflict("the file exists already", path)),
+            None => Ok(()),
         }
     }
 

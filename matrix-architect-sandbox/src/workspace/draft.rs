@@ -90,6 +90,12 @@ impl<'a> Draft<'a> {
 
     /// Takes an operation into the draft and returns it with its precondition.
     pub(super) async fn take(&mut self, op: &FileOp) -> Result<FileOp> {
+        if self.preconditions == Preconditions::Required && op.expect.is_none() {
+            return Err(Error::invalid("the operation has no precondition")
+                .code("unresolved_plan")
+                .context("path", op.path.escape_debug())
+                .advice("resolve the plan on its base first"));
+        }
         let path = RelPath::new(op.path.as_str())?;
         let bytes = op.bytes()?;
         self.charge_operation()?;
@@ -97,7 +103,7 @@ impl<'a> Draft<'a> {
         let found = match op.op {
             FileOpKind::Create => {
                 self.refuse_unless_free(&path)?;
-                self.check(op, Precondition::Absent, &path)?;
+                check(op, Precondition::Absent, &path)?;
                 let executable = op.executable.unwrap_or(false);
                 self.write(&path, content(bytes, executable, None)?);
                 Precondition::Absent
@@ -209,7 +215,7 @@ impl<'a> Draft<'a> {
             None => self.original(path, executable).await?,
         };
         let found = Precondition::Sha256(Digest::of(&bytes));
-        self.check(op, found, path)?;
+        check(op, found, path)?;
         Ok((Content { bytes, executable }, found))
     }
 
@@ -269,20 +275,6 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn check(&self, op: &FileOp, found: Precondition, path: &RelPath) -> Result<()> {
-        match op.expect {
-            Some(expected) if expected == found => Ok(()),
-            Some(expected) => Err(conflict("the file is not what the operation expects", path)
-                .context("expected", shown(expected))
-                .context("found", shown(found))),
-            None if self.preconditions == Preconditions::Filled => Ok(()),
-            None => Err(Error::invalid("the operation has no precondition")
-                .code("unresolved_plan")
-                .context("path", path)
-                .advice("resolve the plan on its base first")),
-        }
-    }
-
     fn write(&mut self, path: &RelPath, content: Content) {
         let kind = if content.executable { EntryKind::Executable } else { EntryKind::File };
         if self.kinds.insert(path.clone(), kind).is_none() {
@@ -298,6 +290,17 @@ impl<'a> Draft<'a> {
         self.spellings.remove(path);
         self.written.remove(path);
         self.origins.remove(path);
+    }
+}
+
+fn check(op: &FileOp, found: Precondition, path: &RelPath) -> Result<()> {
+    match op.expect {
+        Some(expected) if expected != found => {
+            Err(conflict("the file is not what the operation expects", path)
+                .context("expected", shown(expected))
+                .context("found", shown(found)))
+        }
+        _ => Ok(()),
     }
 }
 

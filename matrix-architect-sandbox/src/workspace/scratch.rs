@@ -122,8 +122,11 @@ impl ScratchDir {
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
+        // A tree that is half removed must not be found under a whole one's name after a crash.
+        let doomed = self.path.with_extension("doomed");
+        let renamed = std::fs::rename(&self.path, &doomed).is_ok();
         // Here and not on another thread: what was promised to be gone is gone.
-        remove(&self.path);
+        remove(if renamed { &doomed } else { &self.path });
     }
 }
 

@@ -215,72 +215,12 @@ async fn bare_linked_shallow_packed_and_sha256_repositories_are_read() {
 /// A repository that tries to make whoever touches it run `marker`.
 fn booby_trapped(marker: &Path) -> Repo {
     let repo = Repo::sample();
-    let evil = repo.path().join("evil.sh");
-    fs::write(&evil, format!("#!/bin/sh\necho \"$0 $@\" >> {}\ncat\n", marker.display())).unwrap();
-    fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).unwrap();
-    let evil = evil.display().to_string();
     repo.write(".gitattributes", "* filter=evil text eol=crlf diff=evil export-subst ident\n");
     repo.write("subst.txt", "$Format:%H$ $Id$\n");
     repo.write("ignored.txt", "kept\n");
-    repo.write(".lfsconfig", format!("[lfs]\n\turl = ext::{evil}\n"));
+    repo.write(".lfsconfig", "[lfs]\n\turl = ext::evil\n");
     repo.commit("attributes");
-    for hook in [
-        "post-checkout",
-        "pre-auto-gc",
-        "reference-transaction",
-        "post-index-change",
-        "fsmonitor-watchman",
-        "pre-receive",
-        "update",
-        "post-upload-pack",
-        "proc-receive",
-    ] {
-        fs::copy(&evil, repo.path().join(".git/hooks").join(hook)).unwrap();
-    }
-    for (key, value) in [
-        ("core.fsmonitor", evil.as_str()),
-        ("core.sshCommand", &evil),
-        ("core.gitProxy", &evil),
-        ("core.askPass", &evil),
-        ("core.pager", &evil),
-        ("core.editor", &evil),
-        ("core.hooksPath", repo.path().join(".git/hooks").to_str().unwrap()),
-        ("core.worktree", "/"),
-        ("core.alternateRefsCommand", &evil),
-        ("credential.helper", &format!("!{evil}")),
-        ("alias.upload-pack", &format!("!{evil}")),
-        ("alias.cat-file", &format!("!{evil}")),
-        ("alias.ls-remote", &format!("!{evil}")),
-        ("filter.evil.smudge", &evil),
-        ("filter.evil.clean", &evil),
-        ("filter.evil.process", &evil),
-        ("filter.evil.required", "true"),
-        ("filter.lfs.smudge", &evil),
-        ("diff.external", &evil),
-        ("diff.evil.textconv", &evil),
-        ("diff.evil.command", &evil),
-        ("uploadpack.packObjectsHook", &evil),
-        ("remote.origin.uploadpack", &evil),
-        ("remote.origin.promisor", "true"),
-        ("remote.origin.url", &format!("ext::{evil} %S")),
-        ("protocol.ext.allow", "always"),
-        ("include.path", "/etc/passwd"),
-        ("url.ext::evil.insteadOf", "file://"),
-        ("gpg.program", &evil),
-        ("log.showSignature", "true"),
-        ("gc.auto", "1"),
-        ("maintenance.auto", "true"),
-    ] {
-        // git config itself would read what it just wrote, so the file is written by hand.
-        let (section, name) = key.rsplit_once('.').unwrap();
-        let section = match section.split_once('.') {
-            Some((section, sub)) => format!("[{section} \"{sub}\"]"),
-            None => format!("[{section}]"),
-        };
-        let file = repo.path().join(".git/config");
-        let old = fs::read_to_string(&file).unwrap();
-        fs::write(&file, format!("{old}{section}\n\t{name} = {value}\n")).unwrap();
-    }
+    repo.set_traps(marker);
     repo
 }
 
@@ -290,14 +230,13 @@ async fn nothing_of_a_hostile_repository_runs() {
     let marker = place.path().join("ran");
     let repo = booby_trapped(&marker);
     let desk = Desk::new();
-    // The include of a file that is no configuration makes git fail; that is an answer too, so the
-    // same is tried without it.
+    // A repository that makes git read a file which is no configuration fails; the same is tried
+    // without it.
+    let file = repo.path().join(".git/config");
+    let harmless = fs::read_to_string(&file).unwrap();
     for round in 0..2 {
-        if round == 1 {
-            let file = repo.path().join(".git/config");
-            let text = fs::read_to_string(&file).unwrap();
-            fs::write(&file, text.replace("path = /etc/passwd", "path = /dev/null")).unwrap();
-        }
+        let path = if round == 0 { "path = /etc/passwd" } else { "path = /dev/null" };
+        fs::write(&file, harmless.replace("path = /dev/null", path)).unwrap();
         for spec in [repo.local(), repo.url(None), repo.at(Some("main"))] {
             let answer = desk.checkout(&spec).await;
             let _ = desk.workspace.head(&desk.request(&spec, &NoSecrets)).await;

@@ -20,6 +20,7 @@ use matrix_architect_sandbox::workspace::{GitWorkspace, WorkspaceConfig};
 use tempfile::TempDir;
 
 /// A repository with a work tree.
+#[derive(Debug)]
 pub(crate) struct Repo {
     directory: TempDir,
 }
@@ -63,9 +64,80 @@ impl Repo {
         self.git(&["rev-parse", "HEAD"])
     }
 
+    /// Makes the repository run something and leave a mark wherever git can be told to.
+    pub(crate) fn set_traps(&self, marker: &Path) {
+        let evil = self.path().join(".git/evil.sh");
+        fs::write(&evil, format!("#!/bin/sh\necho \"$0 $@\" >> {}\ncat\n", marker.display()))
+            .unwrap();
+        fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).unwrap();
+        let evil = evil.display().to_string();
+        for hook in [
+            "post-checkout",
+            "pre-auto-gc",
+            "reference-transaction",
+            "post-index-change",
+            "fsmonitor-watchman",
+            "pre-receive",
+            "update",
+            "post-upload-pack",
+            "proc-receive",
+        ] {
+            fs::copy(&evil, self.path().join(".git/hooks").join(hook)).unwrap();
+        }
+        for (key, value) in [
+            ("core.fsmonitor", evil.as_str()),
+            ("core.sshCommand", &evil),
+            ("core.gitProxy", &evil),
+            ("core.askPass", &evil),
+            ("core.pager", &evil),
+            ("core.editor", &evil),
+            ("core.hooksPath", self.path().join(".git/hooks").to_str().unwrap()),
+            ("core.worktree", "/"),
+            ("core.alternateRefsCommand", &evil),
+            ("credential.helper", &format!("!{evil}")),
+            ("alias.upload-pack", &format!("!{evil}")),
+            ("alias.cat-file", &format!("!{evil}")),
+            ("alias.ls-remote", &format!("!{evil}")),
+            ("filter.evil.smudge", &evil),
+            ("filter.evil.clean", &evil),
+            ("filter.evil.process", &evil),
+            ("filter.evil.required", "true"),
+            ("filter.lfs.smudge", &evil),
+            ("diff.external", &evil),
+            ("diff.evil.textconv", &evil),
+            ("diff.evil.command", &evil),
+            ("uploadpack.packObjectsHook", &evil),
+            ("remote.origin.uploadpack", &evil),
+            ("remote.origin.promisor", "true"),
+            ("remote.origin.url", &format!("ext::{evil} %S")),
+            ("protocol.ext.allow", "always"),
+            ("include.path", "/dev/null"),
+            ("url.ext::evil.insteadOf", "file://"),
+            ("gpg.program", &evil),
+            ("log.showSignature", "true"),
+            ("gc.auto", "1"),
+            ("maintenance.auto", "true"),
+        ] {
+            // git config itself would read what it just wrote, so the file is written by hand.
+            let (section, name) = key.rsplit_once('.').unwrap();
+            let section = match section.split_once('.') {
+                Some((section, sub)) => format!("[{section} \"{sub}\"]"),
+                None => format!("[{section}]"),
+            };
+            let file = self.path().join(".git/config");
+            let old = fs::read_to_string(&file).unwrap();
+            fs::write(&file, format!("{old}{section}\n\t{name} = {value}\n")).unwrap();
+        }
+    }
+
     /// What git says, without the line end.
     pub(crate) fn git(&self, args: &[&str]) -> String {
-        git(self.path(), args)
+        git(self.path(), args).trim_end().to_owned()
+    }
+
+    /// What is staged, as a diff against the last commit.
+    pub(crate) fn staged(&self) -> String {
+        git(self.path(), &["diff", "--cached", "--binary", "-M", "HEAD"])
     }
 
     /// As a folder of this machine.
@@ -107,7 +179,7 @@ pub(crate) fn git(directory: &Path, args: &[&str]) -> String {
         .expect("git is needed for these tests");
     let stderr = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "git {args:?}: {stderr}");
-    String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
+    String::from_utf8(done.stdout).unwrap()
 }
 
 /// A workspace in a directory of its own.
@@ -154,13 +226,18 @@ impl Desk {
 
     /// Directories of trees that are still there, apart from git's home.
     pub(crate) fn trees(&self) -> Vec<PathBuf> {
-        let spaces = fs::read_dir(self.directory.path().join("work")).unwrap();
-        let spaces = spaces.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        spaces
-            .flat_map(|space| fs::read_dir(space).unwrap().map(|entry| entry.unwrap().path()))
-            .filter(|path| path.is_dir() && path.file_name().unwrap() != "d0")
-            .collect()
+        trees_in(&self.directory.path().join("work"))
     }
+}
+
+/// Directories of trees under a workspace's directory, apart from git's home.
+pub(crate) fn trees_in(work: &Path) -> Vec<PathBuf> {
+    let spaces = fs::read_dir(work).unwrap();
+    let spaces = spaces.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    spaces
+        .flat_map(|space| fs::read_dir(space).unwrap().map(|entry| entry.unwrap().path()))
+        .filter(|path| path.is_dir() && path.file_name().unwrap() != "d0")
+        .collect()
 }
 
 /// Every entry with its kind and content.
