@@ -12,7 +12,7 @@
 //! | `directory` | `publish-directory` | bundle, attestation and reports in a directory |
 //! | `git` | `publish-git` | the changed tree as a branch |
 
-#[cfg(any(feature = "publish-directory", feature = "systemd"))]
+#[cfg(any(feature = "publish-directory", feature = "publish-git", feature = "systemd"))]
 mod disk;
 pub mod none;
 #[cfg(any(feature = "publish-directory", feature = "publish-git"))]

@@ -1,6 +1,8 @@
 //! Reading a driver's settings so that a mistake is named by its field.
 
 use std::collections::BTreeMap;
+#[cfg(any(feature = "systemd", feature = "publish-directory"))]
+use std::path::{Component, Path};
 
 use matrix_architect_core::error::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -33,12 +35,21 @@ pub(crate) fn wrong(driver: &'static str, field: &str, message: &'static str) ->
         .context("field", field.escape_debug().take(80).collect::<String>())
 }
 
+#[cfg(any(feature = "systemd", feature = "publish-directory"))]
 /// Whether a name can be a part of a path and of a unit's name.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     name.len() <= 100
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.bytes().all(legal)
+}
+
+/// Whether a path names one absolute place by its text alone.
+#[cfg(any(feature = "systemd", feature = "publish-directory"))]
+pub(crate) fn is_absolute(path: &Path) -> bool {
+    path.is_absolute()
+        && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+        && path.to_str().is_some_and(|text| !text.chars().any(char::is_control))
 }
 
 #[cfg(test)]
@@ -67,6 +78,7 @@ mod tests {
         assert_eq!(field_at_fault(json!({ "keep": 3, "kepe": 3 })), "kepe");
     }
 
+    #[cfg(any(feature = "systemd", feature = "publish-directory"))]
     #[test]
     fn a_name_that_leaves_its_folder_is_no_plain_name() {
         for name in ["", ".", "..", "../up", "a/b", "-rf", "a b", "a\n", &"x".repeat(101)] {

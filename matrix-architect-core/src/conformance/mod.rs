@@ -18,6 +18,7 @@ pub mod files;
 mod harness;
 pub mod locks;
 pub mod log_store;
+pub mod publisher;
 pub mod queue;
 pub mod records;
 mod runtime;

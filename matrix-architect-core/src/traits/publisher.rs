@@ -99,7 +99,8 @@ impl<'a> PublishContext<'a> {
 /// Makes a change public.
 ///
 /// # Contract
-/// 1. `what_was_published_can_be_read`: bundle, attestation and summary, byte for byte.
+/// 1. `what_was_published_can_be_read`: bundle, attestation and summary, or the changed tree,
+///    whichever it publishes, byte for byte.
 /// 2. `publishing_twice_changes_nothing`: the second answer says `changed: false`.
 /// 3. `other_content_under_a_published_name_is_a_conflict`: nothing is ever overwritten.
 /// 4. `a_broken_config_is_invalid` and says which field, before anything is touched.

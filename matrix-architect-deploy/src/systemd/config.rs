@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use matrix_architect_core::{
@@ -13,7 +13,7 @@ use matrix_architect_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{DRIVER, probe};
-use crate::settings::{self, is_plain_name};
+use crate::settings::{self, is_absolute, is_plain_name};
 
 /// The settings of the `systemd` driver.
 ///
@@ -209,7 +209,7 @@ impl SystemdConfig {
         if !is_plain_name(&self.service) {
             return Err(wrong("service", "not a plain name"));
         }
-        if !is_normal(&self.root) || self.root == Path::new("/") {
+        if !is_absolute(&self.root) || self.root == Path::new("/") {
             return Err(wrong("root", "not an absolute path of a folder")
                 .advice("give an absolute path without '..', such as /srv/web"));
         }
@@ -242,7 +242,7 @@ impl UnitConfig {
         if self.name.as_ref().is_some_and(|name| !named(name)) {
             return Err(wrong("unit.name", "not a plain name with '.service'"));
         }
-        if self.directory.as_ref().is_some_and(|directory| !is_normal(directory)) {
+        if self.directory.as_ref().is_some_and(|directory| !is_absolute(directory)) {
             return Err(wrong("unit.directory", "not an absolute path"));
         }
         if self.scope == UnitScope::User && self.directory.is_none() {
@@ -289,12 +289,6 @@ fn check_command(field: &'static str, command: Option<&[String]>) -> Result<()> 
         return Err(wrong(field, "the command has a NUL character"));
     }
     Ok(())
-}
-
-fn is_normal(path: &Path) -> bool {
-    path.is_absolute()
-        && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
-        && path.to_str().is_some_and(|text| !text.chars().any(char::is_control))
 }
 
 fn is_variable(name: &str) -> bool {

@@ -55,3 +55,11 @@ mod none {
 
     matrix_architect_core::deployer_suite!(Nowhere);
 }
+
+mod publish_directory {
+    matrix_architect_core::publisher_suite!(crate::publishing::Shelf::new());
+}
+
+mod publish_git {
+    matrix_architect_core::publisher_suite!(crate::publishing::Repository::new());
+}

@@ -3,4 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
 mod conformance;
+mod crash;
+mod deploying;
+mod git;
+mod hostile;
+mod publishing;
 mod service;
+mod unit;

@@ -26,20 +26,19 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Stops the old server, starts the new one, and leaves. The service directory is the grandparent
-/// of the release's.
+/// Stops the old server, starts the new one, and leaves.
 const RESTART: &str = r#"#!/bin/sh
 "$0.stop"
 echo "starting $(cat label)"
 setsid python3 "$PWD/server.py" "$PORT" "$PWD" < /dev/null &
-echo $! > "$PWD/../../server.pid"
+echo $! > "$PIDFILE"
 "#;
 
 const STOP: &str = r#"#!/bin/sh
-pid=$(cat "$PWD/../../server.pid" 2>/dev/null) || exit 0
+pid=$(cat "$PIDFILE" 2>/dev/null) || exit 0
 kill -9 "$pid" 2>/dev/null
 while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
-rm -f "$PWD/../../server.pid"
+rm -f "$PIDFILE"
 "#;
 
 const SERVER: &str = r#"
@@ -90,14 +89,19 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Asks whoever listens for their label, and only takes a healthy answer.
-pub(crate) async fn ask(port: u16) -> Option<String> {
+/// Asks whoever listens, and only takes a healthy answer.
+pub(crate) async fn ask(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     head.contains(" 200 ").then(|| body.to_owned())
+}
+
+/// What the sample service is told by its environment.
+pub(crate) fn variables(root: &Path, environment: &str, port: u16) -> Value {
+    json!({ "PORT": port.to_string(), "PIDFILE": root.join(format!("{environment}.pid")) })
 }
 
 /// The settings of the sample service.
@@ -108,7 +112,7 @@ pub(crate) fn config(root: &Path, environment: &str, port: u16) -> DeploymentCon
         "root": root,
         "restart": ["bin/restart"],
         "stop": ["bin/restart.stop"],
-        "variables": { "PORT": port.to_string() },
+        "variables": variables(root, environment, port),
         "keep": 3,
         "health": {
             "http": { "url": format!("http://127.0.0.1:{port}/"), "version_header": "X-Version" },
@@ -123,18 +127,26 @@ pub(crate) fn config(root: &Path, environment: &str, port: u16) -> DeploymentCon
 /// A folder with the sample service, one port an environment. Its servers end with it.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    pub(crate) root: TempDir,
+    root: PathBuf,
+    /// Gone with it, unless it is another process's.
+    _owned: Option<TempDir>,
     pub(crate) ports: BTreeMap<&'static str, u16>,
 }
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        Self { root, ports: [("staging", free_port()), ("production", free_port())].into() }
+        let owned = tempfile::tempdir().unwrap();
+        let ports = [("staging", free_port()), ("production", free_port())].into();
+        Self { root: owned.path().to_owned(), _owned: Some(owned), ports }
+    }
+
+    /// The folder of another process.
+    pub(crate) fn of(root: PathBuf, port: u16) -> Self {
+        Self { root, _owned: None, ports: [("staging", port)].into() }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.root.path()
+        &self.root
     }
 
     pub(crate) fn place(&self, environment: &str) -> PathBuf {
@@ -145,7 +157,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         for environment in self.ports.keys() {
-            let pid = fs::read_to_string(self.place(environment).join("server.pid"));
+            let pid = fs::read_to_string(self.path().join(format!("{environment}.pid")));
             if let Some(pid) = pid.ok().and_then(|pid| pid.trim().parse().ok())
                 && let Some(pid) = rustix::process::Pid::from_raw(pid)
             {
@@ -176,7 +188,7 @@ impl Target for Folder {
     }
 
     async fn serving(&self, environment: &str) -> Option<String> {
-        ask(self.ports[environment]).await
+        ask(self.ports[environment], "/").await
     }
 
     async fn fingerprint(&self) -> Digest {
@@ -209,4 +221,12 @@ fn walk(folder: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) -> io::Result<()> {
         all.insert(path, content);
     }
     Ok(())
+}
+
+/// Says aloud that a test did not run; where everything has to be there, that is a failure.
+#[expect(clippy::disallowed_methods, reason = "a test asks its environment what it demands")]
+#[expect(clippy::print_stderr, reason = "a test that does not run says so aloud")]
+pub(crate) fn skipped(why: &str) {
+    assert!(std::env::var("ARCHITECT_CI").is_err(), "this must not be skipped here: {why}");
+    eprintln!("SKIPPED: {why}");
 }

@@ -1,0 +1,266 @@
+//! Publishing into a directory: one folder a release, complete or not there.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    id::Digest,
+    release::{GatedRelease, Publication},
+    traits::{PublishCapabilities, PublishContext, PublishRequest, Publisher},
+};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+
+use super::go_on;
+use crate::{
+    disk::{self, blocking, failed},
+    settings::{self, is_absolute, is_plain_name},
+};
+
+/// The registered name.
+const DRIVER: &str = "directory";
+const BUNDLE: &str = "bundle.tar";
+const MANIFEST: &str = "MANIFEST.json";
+
+/// The settings of the `directory` publisher.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectoryConfig {
+    /// The publisher's registered name; `directory`.
+    pub driver: String,
+    /// The absolute path of the directory. Required.
+    pub path: PathBuf,
+    /// The folder in it; the job's id. Letters, digits, `.`, `_` and `-`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Publishes into `<path>/<name>/<version>/`: `bundle.tar`, `attestation.json`, `summary.json`,
+/// `plan.json`, `evidence.json`, `key.pem` if a key was given, and `MANIFEST.json` with the digest
+/// of each. `<path>/<name>/latest` leads to what was published last. Nothing is ever overwritten.
+///
+/// ```
+/// use matrix_architect_core::traits::Publisher;
+/// use matrix_architect_deploy::publish::DirectoryPublisher;
+///
+/// let publisher = DirectoryPublisher::new().within("/srv/releases");
+/// assert_eq!(publisher.capabilities().driver, "directory");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct DirectoryPublisher {
+    key: Option<String>,
+    roots: Vec<PathBuf>,
+}
+
+impl DirectoryPublisher {
+    /// A publisher into any directory a job names.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts the signer's public key, in PEM, beside what is published.
+    #[must_use]
+    pub fn public_key(mut self, pem: impl Into<String>) -> Self {
+        self.key = Some(pem.into());
+        self
+    }
+
+    /// Takes only paths in this folder, or in one of those named before.
+    #[must_use]
+    pub fn within(mut self, root: impl Into<PathBuf>) -> Self {
+        self.roots.push(root.into());
+        self
+    }
+
+    fn settings(&self, request: &PublishRequest<'_>) -> Result<(PathBuf, String)> {
+        let config: DirectoryConfig = settings::parse(DRIVER, request.config)?;
+        if !is_absolute(&config.path) {
+            return Err(settings::wrong(DRIVER, "path", "not an absolute path")
+                .advice("give an absolute path without '..', such as /srv/releases"));
+        }
+        if !self.roots.is_empty() && !self.roots.iter().any(|root| config.path.starts_with(root)) {
+            return Err(Error::new(ErrorKind::Denied, "the path is not one this worker may use")
+                .context("field", "path")
+                .context("path", config.path.display())
+                .advice("choose a folder the operator allows, or ask the operator"));
+        }
+        let name = config.name.unwrap_or_else(|| request.job.id.to_string());
+        if !is_plain_name(&name) || name == "latest" {
+            return Err(settings::wrong(DRIVER, "name", "not a plain name"));
+        }
+        Ok((config.path, name))
+    }
+
+    /// All files but the bundle.
+    fn documents(&self, request: &PublishRequest<'_>) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+        let mut files = BTreeMap::from([
+            ("attestation.json", json(request.attestation)?),
+            ("summary.json", json(request.summary)?),
+            ("evidence.json", json(&request.job.evidence)?),
+        ]);
+        if let Some(plan) = &request.job.plan {
+            files.insert("plan.json", json(plan)?);
+        }
+        if let Some(key) = &self.key {
+            files.insert("key.pem", key.clone().into_bytes());
+        }
+        Ok(files)
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec_pretty(value);
+    text.map_err(|source| Error::unexpected("a document has no JSON form").source(source))
+}
+
+/// Which files there are and what they hold. It has no time in it: publishing again is the same.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest {
+    job: String,
+    version: String,
+    files: BTreeMap<String, Digest>,
+}
+
+#[async_trait]
+impl Publisher for DirectoryPublisher {
+    fn capabilities(&self) -> PublishCapabilities {
+        PublishCapabilities::new(DRIVER, true)
+    }
+
+    #[tracing::instrument(name = "publish.directory.publish", skip_all, fields(job = %cx.job))]
+    async fn publish(
+        &self,
+        cx: &PublishContext<'_>,
+        request: &PublishRequest<'_>,
+    ) -> Result<Publication> {
+        let (path, name) = self.settings(request)?;
+        go_on(cx.cancel)?;
+        let release = request.release;
+        let folder = path.join(&name).join(release.version());
+        let documents = self.documents(request)?;
+        let manifest = manifest(cx, release, &documents);
+        let publication = |changed| Publication {
+            driver: DRIVER.to_owned(),
+            uri: format!("file://{}", folder.display()),
+            revision: release.bundle().to_string(),
+            changed,
+            at: cx.clock.now(),
+        };
+        if is_published(&folder, &manifest).await? {
+            return Ok(publication(false));
+        }
+        let step = format!("publish {DRIVER}/{name} {}", release.version());
+        cx.journal.intend(&step).await?;
+        let staging = path.join(".staging").join(format!("{name}-{}", release.version()));
+        let staged = stage(cx, release, &staging, documents, &manifest).await;
+        let published = match staged {
+            Ok(()) => {
+                let (staging, folder) = (staging.clone(), folder.clone());
+                blocking(move || put_in_place(&staging, &folder)).await
+            }
+            Err(error) => Err(error),
+        };
+        blocking(move || clear(&staging)).await?;
+        published?;
+        cx.journal.done(&step, *release.bundle()).await?;
+        cx.log.line(&format!("published in {}", folder.display()));
+        Ok(publication(true))
+    }
+}
+
+fn manifest(
+    cx: &PublishContext<'_>,
+    release: &GatedRelease,
+    documents: &BTreeMap<&'static str, Vec<u8>>,
+) -> Manifest {
+    let mut files: BTreeMap<String, Digest> =
+        documents.iter().map(|(name, content)| ((*name).to_owned(), Digest::of(content))).collect();
+    files.insert(BUNDLE.to_owned(), *release.bundle());
+    Manifest { job: cx.job.to_string(), version: release.version().to_owned(), files }
+}
+
+/// Whether just this is published already.
+async fn is_published(folder: &Path, wanted: &Manifest) -> Result<bool> {
+    let (folder, wanted) = (folder.to_owned(), json(wanted)?);
+    blocking(move || {
+        if folder.symlink_metadata().is_err() {
+            return Ok(false);
+        }
+        if disk::read(&folder.join(MANIFEST))?.as_ref() != Some(&wanted) {
+            return Err(Error::new(ErrorKind::Conflict, "something else is published there")
+                .code("already_published")
+                .context("path", folder.display())
+                .advice("publish under another name; nothing is ever overwritten"));
+        }
+        Ok(true)
+    })
+    .await
+}
+
+/// Writes everything where nobody looks, durably.
+async fn stage(
+    cx: &PublishContext<'_>,
+    release: &GatedRelease,
+    staging: &Path,
+    documents: BTreeMap<&'static str, Vec<u8>>,
+    manifest: &Manifest,
+) -> Result<()> {
+    let folder = staging.to_owned();
+    blocking(move || disk::remove(&folder).and_then(|()| disk::make(&folder))).await?;
+    let bundle = staging.join(BUNDLE);
+    let cannot = |e| failed(e, "the bundle could not be published", &bundle);
+    let mut file = File::create_new(&bundle).map_err(cannot)?;
+    let mut content = cx.artifacts.get(release.tenant(), release.bundle(), None).await?;
+    let mut hasher = Digest::hasher();
+    while let Some(piece) = content.next().await {
+        go_on(cx.cancel)?;
+        let piece = piece?;
+        hasher.update(&piece);
+        file.write_all(&piece).map_err(cannot)?;
+    }
+    if hasher.finish() != *release.bundle() {
+        return Err(Error::unexpected("the bundle is not what the gate let through")
+            .code("damaged_artifact")
+            .context("digest", *release.bundle()));
+    }
+    let (staging, manifest) = (staging.to_owned(), json(manifest)?);
+    blocking(move || {
+        for (name, content) in documents {
+            disk::create(&staging.join(name), &content, 0o644)?;
+        }
+        disk::create(&staging.join(MANIFEST), &manifest, 0o644)?;
+        disk::sync_all(&staging)
+    })
+    .await
+}
+
+/// One rename, which replaces nothing.
+fn put_in_place(staging: &Path, folder: &Path) -> Result<()> {
+    let parent = folder.parent().unwrap_or(folder);
+    disk::make(parent)?;
+    renameat_with(CWD, staging, CWD, folder, RenameFlags::NOREPLACE)
+        .map_err(|e| failed(e.into(), "the publication could not be put in place", folder))?;
+    disk::sync(parent)?;
+    let (next, latest) = (parent.join(".latest.next"), parent.join("latest"));
+    disk::remove(&next)?;
+    symlink(folder.file_name().unwrap_or_default(), &next)
+        .and_then(|()| fs::rename(&next, &latest))
+        .map_err(|e| failed(e, "the link to the latest could not be made", &latest))?;
+    disk::sync(parent)
+}
+
+/// Removes what is left of staging.
+fn clear(staging: &Path) -> Result<()> {
+    disk::remove(staging)?;
+    // Only an empty one goes.
+    let _ = fs::remove_dir(staging.parent().unwrap_or(staging));
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What a job may say about the branch it is published as.
+
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    job::Job,
+    plan::RepoSpec,
+    secret::SecretRef,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{DRIVER, remote::Remote};
+use crate::settings;
+
+/// The settings of the `git` publisher.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GitConfig {
+    /// The publisher's registered name; `git`.
+    pub driver: String,
+    /// An absolute path, or a URL without credentials; where the job's code came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo: Option<String>,
+    /// The branch that is made or moved on; `matrix-architect/<job id>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The branch that must still stand where the change was made for; the branch the job named.
+    /// Required if it named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// `user:password` or a token for http and https, a private key for ssh; none, or those of the
+    /// job's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<SecretRef>,
+    /// `Name <address>`; `Matrix Architect <matrix-architect@localhost>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// The commit's message; the job's goal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The settings with their defaults for a job.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) remote: Remote,
+    pub(super) branch: String,
+    pub(super) base: String,
+    pub(super) credentials: Option<SecretRef>,
+    pub(super) author: String,
+    pub(super) message: String,
+}
+
+impl Wanted {
+    pub(super) fn parse(
+        config: &std::collections::BTreeMap<String, Value>,
+        job: &Job,
+    ) -> Result<Self> {
+        let config: GitConfig = settings::parse(DRIVER, config)?;
+        let (repo, credentials) = if let Some(repo) = config.repo {
+            (repo, config.credentials)
+        } else {
+            let (repo, own) = source(&job.repo);
+            (repo, config.credentials.or(own))
+        };
+        let remote = Remote::parse(&repo)?;
+        let branch = config.branch.unwrap_or_else(|| format!("matrix-architect/{}", job.id));
+        let base = config.base.or_else(|| job.base.as_ref().and_then(|base| base.branch.clone()));
+        let base = base.ok_or_else(|| {
+            wrong("base", "the job names no branch its change is for").advice("give 'base'")
+        })?;
+        for (field, name) in [("branch", &branch), ("base", &base)] {
+            if !is_branch(name) {
+                return Err(wrong(field, "not a branch's name"));
+            }
+        }
+        let author = config.author;
+        let author =
+            author.unwrap_or_else(|| "Matrix Architect <matrix-architect@localhost>".to_owned());
+        if !is_author(&author) {
+            return Err(wrong("author", "not of the form 'Name <address>'"));
+        }
+        let message = config.message.unwrap_or_else(|| job.goal.clone());
+        if message.trim().is_empty() || message.contains('\0') {
+            return Err(wrong("message", "the message is empty or has a NUL character"));
+        }
+        Ok(Self { remote, branch, base, credentials, author, message })
+    }
+}
+
+/// Where the job's code came from, and with which credentials.
+fn source(repo: &RepoSpec) -> (String, Option<SecretRef>) {
+    match repo {
+        RepoSpec::Github { owner, repo, .. } => {
+            (format!("https://github.com/{owner}/{repo}"), None)
+        }
+        RepoSpec::Local { path, .. } => (path.clone(), None),
+        RepoSpec::Git { url, credentials, .. } => (url.clone(), credentials.clone()),
+    }
+}
+
+pub(super) fn wrong(field: &'static str, message: &'static str) -> Error {
+    settings::wrong(DRIVER, field, message)
+}
+
+pub(super) fn unsupported(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// Stricter than git-check-ref-format(1): what people name branches.
+pub(super) fn is_branch(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+".contains(&byte);
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(['.', '-'])
+            && !part.ends_with('.')
+            && std::path::Path::new(part).extension().is_none_or(|end| end != "lock")
+    };
+    name.len() <= 200
+        && name.bytes().all(legal)
+        && !name.contains("..")
+        && name != "HEAD"
+        && name.split('/').all(part)
+}
+
+fn is_author(author: &str) -> bool {
+    let Some((name, address)) = author.split_once(" <") else { return false };
+    let Some(address) = address.strip_suffix('>') else { return false };
+    let plain = |text: &str| !text.contains(['<', '>']) && !text.chars().any(char::is_control);
+    !name.trim().is_empty() && plain(name) && plain(address)
+}

@@ -1,0 +1,138 @@
+//! The `git` publisher.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    id::{Digest, GitOid},
+    release::Publication,
+    secret::Scope,
+    traits::{PublishCapabilities, PublishContext, PublishRequest, Publisher},
+};
+
+use super::{DRIVER, command::Git, commit, config::Wanted, credentials, stream};
+use crate::publish::go_on;
+
+/// Publishes the changed tree as a branch; see the [module](super) for how.
+///
+/// ```
+/// use matrix_architect_core::traits::Publisher;
+/// use matrix_architect_deploy::publish::GitPublisher;
+///
+/// assert!(!GitPublisher::new().capabilities().reversible);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GitPublisher;
+
+impl GitPublisher {
+    /// A publisher to any repository a job names.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl Publisher for GitPublisher {
+    fn capabilities(&self) -> PublishCapabilities {
+        // Whoever has fetched a branch has it.
+        PublishCapabilities::new(DRIVER, false)
+    }
+
+    #[tracing::instrument(name = "publish.git.publish", skip_all, fields(job = %cx.job))]
+    async fn publish(
+        &self,
+        cx: &PublishContext<'_>,
+        request: &PublishRequest<'_>,
+    ) -> Result<Publication> {
+        let wanted = Wanted::parse(request.config, request.job)?;
+        go_on(cx.cancel)?;
+        let base = commit::base_of(request.job)?;
+        let git = Git::new(&wanted.remote, base.as_str().len(), cx.cancel).await?;
+        authenticate(&git, cx, &wanted).await?;
+        let commit = commit::make(&git, cx, request, &wanted, &base).await?;
+        let publication = |changed| Publication {
+            driver: DRIVER.to_owned(),
+            uri: format!("git+{}#refs/heads/{}", wanted.remote.url, wanted.branch),
+            revision: commit.to_string(),
+            changed,
+            at: cx.clock.now(),
+        };
+        let tips = tips(&git, &wanted).await?;
+        let Some(expected) = expected(&wanted, &tips, &base, &commit)? else {
+            return Ok(publication(false));
+        };
+        let step = format!("publish {DRIVER}/{} {commit}", wanted.branch);
+        cx.journal.intend(&step).await?;
+        push(&git, &wanted, &base, &expected).await?;
+        cx.journal.done(&step, Digest::of(commit.as_str())).await?;
+        cx.log.line(&format!("published as {} at {}", wanted.branch, commit.short()));
+        Ok(publication(true))
+    }
+}
+
+async fn authenticate(git: &Git<'_>, cx: &PublishContext<'_>, wanted: &Wanted) -> Result<()> {
+    let Some(reference) = &wanted.credentials else { return Ok(()) };
+    let scope = Scope { tenant: cx.job.tenant.clone(), environment: None };
+    let secret = cx.secrets.get(&scope, reference).await?;
+    credentials::write(&git.credentials(), &wanted.remote, &secret)
+}
+
+/// Where the two branches are.
+async fn tips(git: &Git<'_>, wanted: &Wanted) -> Result<BTreeMap<String, GitOid>> {
+    let names = [&wanted.base, &wanted.branch].map(|name| format!("refs/heads/{name}"));
+    let url = wanted.remote.url.as_str();
+    let listing = git.run(&["ls-remote", "--refs", url, &names[0], &names[1]]).await?;
+    let mut tips = BTreeMap::new();
+    for (oid, name) in listing.lines().filter_map(|line| line.split_once('\t')) {
+        // A pattern also matches longer names that end with it.
+        if let Some(branch) = name.strip_prefix("refs/heads/") {
+            tips.insert(branch.to_owned(), GitOid::new(oid)?);
+        }
+    }
+    Ok(tips)
+}
+
+/// What the push has to find under the branch's name, empty for nothing; `None` if the commit is
+/// there already. The commit stands on the base, so adding it there loses nothing of anybody's.
+fn expected(
+    wanted: &Wanted,
+    tips: &BTreeMap<String, GitOid>,
+    base: &GitOid,
+    commit: &GitOid,
+) -> Result<Option<String>> {
+    let tip = tips.get(&wanted.branch);
+    if tip == Some(commit) {
+        return Ok(None);
+    }
+    let found = tips.get(&wanted.base);
+    if found != Some(base) {
+        return Err(commit::moved(wanted, base, found));
+    }
+    match tip {
+        None => Ok(Some(String::new())),
+        Some(tip) if tip == base => Ok(Some(tip.to_string())),
+        Some(tip) => Err(Error::new(ErrorKind::Conflict, "the branch exists with other content")
+            .code("branch_exists")
+            .context("branch", &wanted.branch)
+            .context("found", tip)
+            .advice("publish as another branch; nothing is ever forced")),
+    }
+}
+
+async fn push(git: &Git<'_>, wanted: &Wanted, base: &GitOid, expected: &str) -> Result<()> {
+    let lease = format!("--force-with-lease=refs/heads/{}:{expected}", wanted.branch);
+    let change = format!("{}:refs/heads/{}", stream::BRANCH, wanted.branch);
+    let mut words = vec!["push", "--porcelain", "--no-verify", &lease];
+    if wanted.remote.protocol == "file" {
+        // Over there it is we who would run the hooks.
+        words.push("--receive-pack=git -c core.hooksPath=/dev/null receive-pack");
+    }
+    words.extend([wanted.remote.url.as_str(), &change]);
+    git.run(&words).await.map(drop).map_err(|error| {
+        if error.is_conflict() && wanted.branch == wanted.base {
+            return commit::moved(wanted, base, None).source(error);
+        }
+        error
+    })
+}
