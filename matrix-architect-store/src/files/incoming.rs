@@ -11,6 +11,7 @@ use matrix_architect_core::{
     error::{Error, Result},
     id::{Digest, TenantId},
 };
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 use zstd::bulk::Compressor;
 
@@ -23,6 +24,8 @@ use super::{
 
 /// Fast, and on text about as small as the default level.
 const LEVEL: i32 = 1;
+/// So many bytes are written before the disk is asked to begin, so that it works beside the hash.
+const EARLY: u64 = 16 << 20;
 
 /// A file that is being written. It is locked as long as its writer lives, and its name in
 /// `incoming` goes when it is dropped.
@@ -32,14 +35,20 @@ pub(super) struct Incoming {
     records: Vec<Record>,
     size: u64,
     compressor: Compressor<'static>,
+    written: u64,
+    flush: Option<Flush>,
 }
+
+/// A sync on its way, and how much had been written when it began.
+type Flush = (JoinHandle<()>, u64);
 
 impl Incoming {
     pub(super) fn create(place: &Place) -> Result<Self> {
         let compressor = Compressor::new(LEVEL)
             .map_err(|source| Error::unexpected("cannot compress").source(source))?;
         let (path, file) = locked(&place.incoming())?;
-        Ok(Self { path, file, records: Vec::new(), size: 0, compressor })
+        let records = Vec::new();
+        Ok(Self { path, file, records, size: 0, compressor, written: 0, flush: None })
     }
 
     /// Adds a chunk.
@@ -55,7 +64,22 @@ impl Incoming {
         self.write(stored)?;
         self.records.push(Record { stored: length, codec, checksum: format::checksum(stored) });
         self.size += chunk.len() as u64;
+        self.begin_early();
         Ok(self)
+    }
+
+    /// Asks the disk to begin with what is there, unless it is still at it. Through a handle of its
+    /// own: the kernel tells a handle of a failed write only once, and the last sync must hear it.
+    fn begin_early(&mut self) {
+        let (busy, begun) =
+            self.flush.as_ref().map_or((false, 0), |(flush, begun)| (!flush.is_finished(), *begun));
+        if busy || self.written - begun < EARLY {
+            return;
+        }
+        if let Ok(file) = File::open(&self.path) {
+            let flush = tokio::task::spawn_blocking(move || drop(file.sync_data()));
+            self.flush = Some((flush, self.written));
+        }
     }
 
     /// Makes the content durable, then its name, and returns the content's size.
@@ -101,6 +125,7 @@ impl Incoming {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.written += bytes.len() as u64;
         self.file
             .write_all(bytes)
             .map_err(|source| fault::at(&self.path, "cannot write the artifact", source))
