@@ -1,0 +1,89 @@
+//! Who may depend on whom: core ← sandbox, store, deploy ← examples, benches.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+
+const CORE: &str = "matrix-architect-core";
+const BACKENDS: [&str; 3] =
+    ["matrix-architect-sandbox", "matrix-architect-store", "matrix-architect-deploy"];
+
+/// What each member of the workspace depends on, dependencies for tests and builds included.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let all = package["dependencies"].as_array().unwrap();
+            (name(package), all.iter().map(name).collect())
+        })
+        .collect()
+}
+
+/// Which of these rules the members break, as sentences.
+fn breaches(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (package, dependencies) in members {
+        for other in dependencies.iter().filter(|other| members.contains_key(*other)) {
+            let allowed = match package.as_str() {
+                CORE => false,
+                backend if BACKENDS.contains(&backend) => other == CORE,
+                // Examples and benches build on the libraries, and benches on the server too.
+                _ => {
+                    other == CORE
+                        || BACKENDS.contains(&other.as_str())
+                        || other == "matrix-architect-server"
+                }
+            };
+            if !allowed {
+                found.push(format!("{package} must not depend on {other}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn dependencies_point_towards_core() {
+    let members = dependencies();
+    for library in [CORE].iter().chain(&BACKENDS) {
+        assert!(members.contains_key(*library), "{library} is no member of the workspace");
+    }
+    assert_eq!(breaches(&members), [""; 0]);
+}
+
+#[test]
+fn a_dependency_in_the_wrong_direction_is_noticed() {
+    let wrong = [
+        (CORE, "matrix-architect-store"),
+        ("matrix-architect-store", "matrix-architect-sandbox"),
+        ("matrix-architect-deploy", "matrix-architect-server"),
+        ("matrix-architect-sandbox", "embed"),
+    ];
+    for (package, other) in wrong {
+        let mut members = dependencies();
+        members.get_mut(package).unwrap().insert(other.to_owned());
+        assert_eq!(breaches(&members), [format!("{package} must not depend on {other}")]);
+    }
+}
+
+/// Core makes no network, SQL or file system call, so it has no need of what can.
+#[test]
+fn core_depends_on_nothing_that_does_input_and_output() {
+    let core = &dependencies()[CORE];
+    for crate_name in ["sqlx", "reqwest", "hyper", "axum", "rustix", "libc", "tempfile", "zstd"] {
+        assert!(!core.contains(crate_name), "core depends on {crate_name}");
+    }
+}
