@@ -1,4 +1,5 @@
 //! The engine on the memory store: every way a job can go, with workers that die on the way.
+#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
 #![cfg(feature = "memory")]
 
 #[path = "engine/bench.rs"]

@@ -1,5 +1,6 @@
 //! The engine on SQLite and the file system: every way a job can go, with workers that die on the
 //! way.
+#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
 #![cfg(all(feature = "sqlite", feature = "files"))]
 
 #[path = "engine/bench.rs"]
