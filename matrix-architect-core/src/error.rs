@@ -189,6 +189,11 @@ impl Error {
         self.0.advice.as_deref()
     }
 
+    /// The context, in the order it was added.
+    pub fn contexts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.context.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+
     /// The value of a context key.
     pub fn context_value(&self, key: &str) -> Option<&str> {
         self.0.context.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())

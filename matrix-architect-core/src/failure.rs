@@ -52,7 +52,16 @@ impl Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let mut message = error.to_string();
+        let mut message = error.message().to_owned();
+        // Place and remedy have fields of their own.
+        let context: Vec<String> = error
+            .contexts()
+            .filter(|(key, _)| *key != "location")
+            .map(|(key, value)| format!("{key}: {value}"))
+            .collect();
+        if !context.is_empty() {
+            message = format!("{message} ({})", context.join(", "));
+        }
         let mut cause = StdError::source(error);
         while let Some(source) = cause {
             message = format!("{message}: {source}");
@@ -75,5 +84,21 @@ impl fmt::Display for Failure {
             write!(f, " at {location}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_and_remedy_are_said_once() {
+        let error = Error::invalid("2 tests failed")
+            .context("suite", "unit")
+            .context("location", "src/lib.rs:7")
+            .advice("correct the change");
+        let failure = Failure::from(&error);
+        assert_eq!(failure.to_string(), "2 tests failed (suite: unit) at src/lib.rs:7");
+        assert_eq!(failure.next_action.as_deref(), Some("correct the change"));
     }
 }

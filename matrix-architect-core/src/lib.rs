@@ -1,5 +1,38 @@
 //! What a code change is, the rules it obeys, and the engine that takes it from plan to published
 //! release.
+//!
+//! - **The words**: one domain noun a module: [`job`], [`plan`], [`patch`], [`evidence`],
+//!   [`artifact`], [`release`], [`attestation`], [`event`], [`failure`], [`principal`].
+//! - **The rules**: [`pipeline`] is a finite machine and one pure function.
+//! - **The seams**: [`traits`] are what backends promise; `conformance` holds them to it.
+//! - **The engine**: [`engine`] leases jobs and takes them through their stages.
+//! - **The proof**: [`attest`] signs and verifies statements that strangers' tools accept;
+//!   [`policy`] scores risk and explains every point.
+//!
+//! Core does no I/O of its own and reads no clock: backends are handed in.
+//!
+//! ```
+//! use matrix_architect_core::{
+//!     fake::{FixedClock, job_ref},
+//!     id::WorkerId,
+//!     pipeline::{JobState, Phase, Stage},
+//!     event::Event,
+//!     traits::Clock,
+//! };
+//! # use matrix_architect_core::{job::*, plan::*, id::*};
+//! # let repo = RepoSpec::Local { path: "/srv/code".into(), reference: None, subfolder: None };
+//! # let spec: JobSpec = serde_json::from_value(serde_json::json!({
+//! #     "repo": repo, "goal": "say hello", "change": "goal" })).unwrap();
+//! # let now = FixedClock::new().now();
+//! # let new = NewJob { job: job_ref(1), spec, requested_by: PrincipalId::new("ada")?, at: now };
+//! let state = JobState::new(&new);
+//! assert_eq!(state.phase, Phase::Ready(Stage::Plan));
+//!
+//! // Deploying without having planned, verified and passed the gate is no transition.
+//! let deploy = Event::Started { stage: Stage::Deploy, worker: WorkerId::new("w1")? };
+//! assert!(state.after(&deploy, now).is_err());
+//! # Ok::<(), matrix_architect_core::Error>(())
+//! ```
 
 pub mod artifact;
 pub mod attest;
