@@ -13,18 +13,17 @@
 //!
 //! ```
 //! use matrix_architect_core::{
-//!     fake::{FixedClock, job_ref},
+//!     event::Event,
 //!     id::WorkerId,
 //!     pipeline::{JobState, Phase, Stage},
-//!     event::Event,
-//!     traits::Clock,
 //! };
-//! # use matrix_architect_core::{job::*, plan::*, id::*};
+//! # use matrix_architect_core::{job::*, plan::*, id::{JobId, PrincipalId, TenantId}, tenant::JobRef};
 //! # let repo = RepoSpec::Local { path: "/srv/code".into(), reference: None, subfolder: None };
 //! # let spec: JobSpec = serde_json::from_value(serde_json::json!({
 //! #     "repo": repo, "goal": "say hello", "change": "goal" })).unwrap();
-//! # let now = FixedClock::new().now();
-//! # let new = NewJob { job: job_ref(1), spec, requested_by: PrincipalId::new("ada")?, at: now };
+//! # let now = "2025-01-01T10:00:00Z".parse()?;
+//! # let job = JobRef::new(TenantId::default(), JobId::new("job_1")?);
+//! # let new = NewJob { job, spec, requested_by: PrincipalId::new("ada")?, at: now };
 //! let state = JobState::new(&new);
 //! assert_eq!(state.phase, Phase::Ready(Stage::Plan));
 //!
