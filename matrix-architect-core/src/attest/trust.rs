@@ -67,7 +67,7 @@ impl TrustedKey {
 
     /// Whether the signature is this key's. `verify_strict` also refuses the second form of a
     /// signature that other verifiers let pass, and keys of small order.
-    pub(super) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature)
             .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
     }

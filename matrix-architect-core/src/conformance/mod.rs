@@ -25,6 +25,7 @@ mod runtime;
 pub mod sample;
 pub mod sandbox;
 pub mod secret_store;
+pub mod signer;
 pub mod store;
 pub mod tree;
 pub mod verifier;

@@ -30,9 +30,11 @@ pub struct KeyInfo {
 /// Signs bytes as they are.
 ///
 /// # Contract
-/// 1. `a_signature_verifies_under_the_named_key`.
-/// 2. `the_key_does_not_change_between_calls`.
+/// 1. `a_signature_verifies_under_the_named_key`, and under it alone; the message is signed as it
+///    is, empty or large, and not a hash of it.
+/// 2. `the_key_does_not_change_between_calls`, nor when the signer is opened again.
 /// 3. `the_private_key_never_shows_in_debug`.
+/// 4. `an_envelope_it_signed_holds`, and no altered one does.
 ///
 /// # Idempotence
 /// May be repeated.

@@ -9,4 +9,6 @@ mod flips;
 mod forged;
 mod good;
 mod semantic;
+#[cfg(feature = "conformance")]
+mod signer;
 mod third_party;

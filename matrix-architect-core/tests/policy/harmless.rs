@@ -38,6 +38,18 @@ pub(crate) fn cases() -> Vec<Case> {
         case("an example's function goes").edit("examples/a.rs", "pub fn a() {}\nx();\n", "x();\n"),
         case("an author, not authentication").edit("src/author.rs", "let a;\n", "let b;\n"),
         case("a word that looks like a test").edit("src/a.rs", "emit(x);\n", "submit(y);\n"),
+        case("a word in a comment that looks like a test").edit(
+            "app/x.py",
+            "# sign it(first)\nx = 1\n",
+            "x = 1\n",
+        ),
+        case("words that look like assertions").edit("data/words-15000", "assert\nb\n", "b\n"),
+        case("a bench's function goes").edit("bench/src/a.rs", "pub fn a() {}\nx();\n", "x();\n"),
+        case("a class of tests is renamed").edit(
+            "tests.py",
+            "class A(TestCase):\n",
+            "class B(TestCase):\n",
+        ),
         case("a crate's version").edit(
             "Cargo.toml",
             "[package]\nname = \"app\"\nversion = \"0.1.0\"\n",

@@ -29,8 +29,8 @@ pub(super) fn look(scene: &Scene<'_>, seen: &mut Sightings) {
 
 /// Whether nobody else builds on the file.
 fn is_aside(file: &ChangedFile<'_>) -> bool {
-    let folders = ["examples/", "benches/", "scripts/", "docs/"];
-    folders.iter().any(|folder| file.path().starts_with(folder))
+    const FOLDERS: [&str; 6] = ["examples", "benches", "bench", "benchmarks", "scripts", "docs"];
+    file.change.path.components().any(|part| FOLDERS.contains(&part))
         || matches!(file.name(), "build.rs" | "setup.py" | "conftest.py")
 }
 

@@ -121,7 +121,7 @@ impl Default for Globs {
             tests: owned(&[
                 "**/{test,tests,__tests__,spec,specs,testdata}/**",
                 "**/tests.rs",
-                "**/{test_*,*_test,conftest}.py",
+                "**/{test_*,*_test,test,tests,conftest}.py",
                 "**/*_test.{go,rs,c,cc,cpp}",
                 "**/*.{test,spec}.{js,jsx,ts,tsx,mjs,cjs}",
                 "**/*{Test,Tests,Spec}.{java,kt,cs,scala}",
