@@ -8,6 +8,7 @@ mod native {
     mod attempts;
     pub(super) mod ground;
     mod leaks;
+    mod setup;
     mod unprivileged;
     mod verdicts;
 }

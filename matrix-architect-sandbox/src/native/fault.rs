@@ -38,6 +38,9 @@ impl Fault {
                 ErrorKind::Unsupported,
                 "run `architect doctor`: it names the layer this machine forbids and the remedy",
             ),
+            libc::ENOENT | libc::ENOTDIR | libc::ELOOP => {
+                (ErrorKind::NotFound, "check that it exists")
+            }
             libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE => {
                 (ErrorKind::Unavailable, "the machine is short of processes, memory or files")
             }

@@ -36,6 +36,7 @@
 //! What the tree, the home and the temporary folders hold is memory: it counts against the disk
 //! limit, and where a cgroup bounds memory also against that of the command that wrote it.
 
+mod bounds;
 mod cgroup;
 mod collect;
 mod command;

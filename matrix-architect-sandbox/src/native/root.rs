@@ -39,6 +39,13 @@ const WRITABLE: [(&str, &str, u32); 4] = [
 
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
+/// Whether the sandbox has something of its own at a place or below it.
+pub(super) fn is_reserved(target: &Path) -> bool {
+    let own = ["/proc", "/dev"].iter().any(|own| target.starts_with(own));
+    own || target == Path::new("/")
+        || WRITABLE.iter().any(|(_, place, _)| target == Path::new(place))
+}
+
 /// A place that exists on every machine and that nobody looks at in this mount namespace again.
 const FOUNDATION: &str = "/tmp";
 
@@ -267,7 +274,19 @@ impl Scratch {
         }
         rustix::mount::unmount(hidden, UnmountFlags::DETACH).step("hiding the writable space")?;
         rustix::fs::rmdir(hidden).step("hiding the writable space")?;
-        Ok(Self { root, size })
+        let scratch = Self { root, size };
+        scratch.check()?;
+        Ok(scratch)
+    }
+
+    /// Reads back that the kernel holds the size, which it rounds up to whole pages.
+    fn check(&self) -> Result<(), Fault> {
+        let step = "bounding the writable space";
+        let space = rustix::fs::fstatvfs(&self.root).step(step)?;
+        if space.f_blocks == self.size.div_ceil(space.f_frsize) {
+            return Ok(());
+        }
+        Err(Fault::new(step, &std::io::Error::other("the size did not stick")))
     }
 
     fn directory(
@@ -306,7 +325,7 @@ impl Scratch {
             .step(step)
             .map_err(|fault| fault.on("it already holds more than the command's disk limit"))?;
         self.size = size;
-        Ok(())
+        self.check()
     }
 
     /// Whether next to nothing more can be written.

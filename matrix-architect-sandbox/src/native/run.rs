@@ -17,6 +17,7 @@ use matrix_architect_core::{
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use super::{
+    bounds,
     cgroup::{Controller, Group, Version},
     output::Capped,
     sandbox::{Shared, refuse_absent, report},
@@ -36,8 +37,9 @@ pub(super) async fn run(
     cancel: &Cancel,
 ) -> Result<Exit> {
     check(command)?;
-    let (_turn, line, unfinished) = session.turn().await?;
     let limits = command.limits.as_ref().unwrap_or(&session.spec.limits).clone();
+    bounds::check_limits(&limits)?;
+    let (_turn, line, unfinished) = session.turn().await?;
     let group = make_group(&session.shared, &limits).await?;
     let enforcement = enforcement(&session.shared, Some(&group), &limits);
     if !session.spec.allow_degraded

@@ -10,16 +10,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{
         Enforcement, LimitReport, Limits, Sandbox, SandboxCapabilities, Session, SessionSpec, Tree,
     },
 };
-use tokio::io::AsyncWriteExt as _;
 
 use super::{
+    bounds,
     cgroup::{Group, Hierarchies},
     config::NativeConfig,
     confine, doctor,
@@ -28,7 +27,7 @@ use super::{
     link::AsyncLink,
     plan, run,
     session::NativeSession,
-    wire::{Layer, OpenRequest, Reply, Request, RootPlan},
+    wire::{Layer, OpenRequest, Reply, RootPlan},
 };
 
 /// Isolation by the Linux kernel alone. Cheap to clone; clones share one helper process.
@@ -179,6 +178,8 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
+        bounds::check_limits(&spec.limits)?;
+        bounds::check_binds(&spec.binds)?;
         let layers = self.0.layers();
         if !spec.allow_degraded {
             refuse_absent(&layers)?;
@@ -223,36 +224,4 @@ pub(super) fn refuse_absent(reports: &[LimitReport]) -> Result<()> {
         .context("name", &first.name)
         .context("by", &first.by)
         .advice("run `architect doctor` for the remedy, or allow degraded isolation"))
-}
-
-impl NativeSession {
-    /// Unpacks the tree into the session.
-    async fn fill(&self, tree: &dyn Tree) -> Result<()> {
-        let pipe = |cause: std::io::Error| {
-            Error::new(ErrorKind::Unavailable, "no pipe to the sandbox session").source(cause)
-        };
-        let flags = rustix::pipe::PipeFlags::CLOEXEC;
-        let (read, write) = rustix::pipe::pipe_with(flags).map_err(|cause| pipe(cause.into()))?;
-        let mut writer = tokio::net::unix::pipe::Sender::from_owned_fd(write).map_err(pipe)?;
-        let link = self.link();
-        {
-            use std::os::fd::AsFd as _;
-            link.send(&Request::Unpack, &[read.as_fd()]).await?;
-        }
-        drop(read);
-        let mut archive = tree.pack().await?;
-        while let Some(piece) = archive.next().await {
-            let piece = piece?;
-            // A session that gave up has said why, or will.
-            if writer.write_all(&piece).await.is_err() {
-                break;
-            }
-        }
-        drop(writer);
-        match link.prompt_answer().await?.0 {
-            Reply::Done => Ok(()),
-            Reply::Failed(fault) => Err(fault.into_error()),
-            _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
-        }
-    }
 }

@@ -10,12 +10,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
-    traits::{ByteStream, Cancel, Collect, Command, Exit, Output, Session, SessionSpec},
+    traits::{ByteStream, Cancel, Collect, Command, Exit, Output, Session, SessionSpec, Tree},
 };
 use tokio::{
-    io::{AsyncReadExt as _, unix::AsyncFd},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, unix::AsyncFd},
     net::unix::pipe,
     sync::{Mutex, OwnedMutexGuard},
 };
@@ -105,8 +106,27 @@ impl NativeSession {
         Ok(Self { shared, spec, line, turn: Arc::default() })
     }
 
-    pub(super) fn link(&self) -> &AsyncLink {
-        &self.line.link
+    /// Unpacks the tree into the session.
+    pub(super) async fn fill(&self, tree: &dyn Tree) -> Result<()> {
+        let (_turn, line, unfinished) = self.turn().await?;
+        let (read, write) = pipe_pair()?;
+        let mut writer = pipe::Sender::from_owned_fd(write).map_err(no_pipe)?;
+        line.link.send(&Request::Unpack, &[read.as_fd()]).await?;
+        drop(read);
+        let mut archive = tree.pack().await?;
+        while let Some(piece) = archive.next().await {
+            // A session that gave up has said why, or will.
+            if writer.write_all(&piece?).await.is_err() {
+                break;
+            }
+        }
+        drop(writer);
+        match line.link.prompt_answer().await?.0 {
+            Reply::Done => unfinished.finish(),
+            Reply::Failed(fault) => return Err(fault.into_error()),
+            _ => return Err(Error::unexpected("a sandbox session spoke out of turn")),
+        }
+        Ok(())
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
@@ -130,11 +150,7 @@ impl Session for NativeSession {
 
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {
         let (turn, line, unfinished) = self.turn().await?;
-        let unavailable = |cause: std::io::Error| {
-            Error::new(ErrorKind::Unavailable, "no pipe to the sandbox session").source(cause)
-        };
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map_err(|cause| unavailable(cause.into()))?;
+        let (read, write) = pipe_pair()?;
         let request = Request::Collect(CollectRequest {
             patterns: what.patterns.clone(),
             max_bytes: what.max_bytes,
@@ -142,7 +158,7 @@ impl Session for NativeSession {
         });
         line.link.send(&request, &[write.as_fd()]).await?;
         drop(write);
-        let reader = pipe::Receiver::from_owned_fd(read).map_err(unavailable)?;
+        let reader = pipe::Receiver::from_owned_fd(read).map_err(no_pipe)?;
         let state = Some(Collecting { reader, line, unfinished, _turn: turn });
         Ok(ByteStream::new(futures_util::stream::try_unfold(state, |state| async {
             match state {
@@ -167,6 +183,14 @@ impl Session for NativeSession {
                 .source(std::io::Error::from(cause))
         })
     }
+}
+
+fn pipe_pair() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|cause| no_pipe(cause.into()))
+}
+
+fn no_pipe(cause: std::io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "no pipe to the sandbox session").source(cause)
 }
 
 /// An archive on its way out.
