@@ -1,4 +1,5 @@
 //! The suite verifier against the contract of every verifier, and what it promises beyond it.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod judging;
 

@@ -143,7 +143,7 @@ fn key(parser: Parser, finding: &Finding) -> Key {
 }
 
 /// The judgement once the base is known: what was there before does not stop the change, as long
-/// as the report is whole and the tests really ran.
+/// as the report is whole and some tests passed, so that it was not the suite itself that broke.
 pub(super) fn reconsider(
     parser: Parser,
     judgement: Judgement,
@@ -155,11 +155,136 @@ pub(super) fn reconsider(
     if old == 0 || judgement.result != CheckResult::Failed {
         return judgement;
     }
-    let ran = !parser.reads_tests() || report.tests.is_some();
+    let ran = !parser.reads_tests() || report.tests.is_some_and(|tests| tests.passed > 0);
     let found = judgement.summary;
     if new == 0 && ran && report.flaw.is_none() {
         let summary = format!("{found}, all of it already before the change");
         return Judgement::new(CheckResult::Warned, summary);
     }
     Judgement::new(CheckResult::Failed, format!("{found}; {new} new, {old} before the change"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(name: &str, file: &str, line: u32, message: &str) -> Finding {
+        Finding {
+            name: name.to_owned(),
+            message: message.to_owned(),
+            file: Some(file.to_owned()),
+            line: Some(line),
+            preexisting: false,
+        }
+    }
+
+    fn failing(findings: Vec<Finding>, passed: u64) -> Report {
+        let failed = findings.len() as u64;
+        let tests = Some(TestCounts { passed, failed, skipped: 0 });
+        Report { success: Some(false), tests, findings, ..Report::default() }
+    }
+
+    fn considered(mut report: Report, base: &[Finding]) -> (CheckResult, Vec<bool>) {
+        let first = judge(Parser::Junit, ExitVerdict::Exited(1), 0, &report);
+        let judged = reconsider(Parser::Junit, first, &mut report, base);
+        (judged.result, report.findings.iter().map(|finding| finding.preexisting).collect())
+    }
+
+    #[test]
+    fn a_moved_old_failure_is_old_and_a_second_of_its_kind_is_new() {
+        let old = found("a", "a.py", 10, "1 != 2");
+        let moved = found("a", "a.py", 90, "1 != 3");
+        let one = considered(failing(vec![moved.clone()], 5), std::slice::from_ref(&old));
+        assert_eq!(one, (CheckResult::Warned, vec![true]));
+        let two = considered(failing(vec![moved.clone(), moved.clone()], 5), &[old]);
+        assert_eq!(two, (CheckResult::Failed, vec![true, false]));
+        let elsewhere = considered(failing(vec![moved], 5), &[found("a", "b.py", 10, "1 != 2")]);
+        assert_eq!(elsewhere, (CheckResult::Failed, vec![false]));
+    }
+
+    #[test]
+    fn a_lint_is_known_by_its_message_too() {
+        let lint = |message| found("F401", "a.py", 1, message);
+        let mut findings = vec![lint("`os` unused"), lint("`sys` unused")];
+        let new = mark_preexisting(Parser::Ruff, &mut findings, &[lint("`os` unused")]);
+        assert_eq!((new, findings[0].preexisting, findings[1].preexisting), (1, true, false));
+    }
+
+    #[test]
+    fn a_suite_in_which_nothing_passed_is_not_excused_by_the_base() {
+        let old = found("tests.test_a", "a.py", 1, "No module named pytest");
+        let judged = considered(failing(vec![old.clone()], 0), &[old]);
+        assert_eq!(judged, (CheckResult::Failed, vec![true]));
+    }
+
+    #[test]
+    fn a_report_with_a_flaw_is_not_excused_by_the_base() {
+        let old = found("a", "a.py", 1, "crashed");
+        let mut report = failing(vec![old.clone()], 5);
+        report.flaw = Some("a test binary ended before its result".to_owned());
+        assert_eq!(considered(report, &[old]).0, CheckResult::Failed);
+    }
+
+    #[test]
+    fn only_an_end_by_itself_is_judged_by_its_report() {
+        let clean = Report { success: Some(true), ..Report::default() };
+        let result = |verdict| judge(Parser::Ruff, verdict, 0, &clean).result;
+        assert_eq!(result(ExitVerdict::Exited(0)), CheckResult::Passed);
+        assert_eq!(result(ExitVerdict::Signalled(9)), CheckResult::Failed);
+        for verdict in [
+            ExitVerdict::OutOfMemory,
+            ExitVerdict::TimedOut,
+            ExitVerdict::CpuExceeded,
+            ExitVerdict::ProcessesExceeded,
+            ExitVerdict::DiskExceeded,
+        ] {
+            assert_eq!(result(verdict), CheckResult::Inconclusive, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_is_inconclusive() {
+        let judged =
+            |code| judge(Parser::ExitCode, ExitVerdict::Exited(code), 0, &Report::default()).result;
+        assert_eq!(
+            [0, 1, 126, 127].map(judged),
+            [
+                CheckResult::Passed,
+                CheckResult::Failed,
+                CheckResult::Inconclusive,
+                CheckResult::Inconclusive,
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_a_whole_clean_agreeing_report_passes(
+            code in -1..3_i32,
+            dropped in 0..2_u64,
+            success in any::<Option<bool>>(),
+            passed in 0..2_u64,
+            failed in 0..2_u64,
+            findings in 0..2_usize,
+            flawed in any::<bool>(),
+        ) {
+            let report = Report {
+                success,
+                tests: Some(TestCounts { passed, failed, skipped: 0 }),
+                findings: vec![found("a", "a.py", 1, "wrong"); findings],
+                flaw: flawed.then(|| "cut".to_owned()),
+                ..Report::default()
+            };
+            let judged = judge(Parser::Junit, ExitVerdict::Exited(code), dropped, &report).result;
+            let clean = code == 0
+                && dropped == 0
+                && success != Some(false)
+                && passed + failed > 0
+                && findings == 0
+                && !flawed;
+            prop_assert_eq!(judged == CheckResult::Passed, clean);
+        }
+    }
 }

@@ -248,3 +248,6 @@ fn bad(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
         .code("bad_rules")
         .advice("correct .matrix/architect.toml on the base branch; its fields are documented in architect-toml.md")
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,15 +31,20 @@ pub(in super::super) const RUFF: Tool = Tool {
 /// Where pytest writes its report: a folder no project has, in the private copy of the tree.
 const REPORT: &str = ".architect-reports/pytest.xml";
 
-/// Prints which of its arguments Python can import, one a line, without importing them.
+/// Prints which of its arguments Python can import, one a line. Nothing is imported for it, since
+/// that would run their code.
 pub(in super::super) const FIND_MODULES: &str = "\
-import importlib.util, sys
+import importlib.util, os, sys
 for name in sys.argv[1:]:
+    top, *below = name.split('.')
     try:
-        found = importlib.util.find_spec(name)
+        found = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         found = None
-    if found:
+    if not found:
+        continue
+    folders = found.submodule_search_locations or []
+    if not below or any(os.path.exists(os.path.join(f, *below) + '.py') for f in folders):
         print(name)
 ";
 
