@@ -1,5 +1,5 @@
 //! What durable submission and claiming cost on SQLite: `cargo bench --bench store`.
-#![expect(clippy::unwrap_used, missing_docs, reason = "a bench that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
 
 use std::{
     sync::{

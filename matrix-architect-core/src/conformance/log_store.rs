@@ -177,7 +177,7 @@ pub async fn a_range_is_cut_exactly(harness: impl Serves<dyn LogStore>) -> Resul
     Ok(())
 }
 
-/// Of one job.
+/// Promise 8.
 pub async fn logs_are_listed_in_the_order_they_began(
     mut harness: impl Serves<dyn LogStore>,
 ) -> Result<()> {

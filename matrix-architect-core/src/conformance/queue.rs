@@ -418,7 +418,7 @@ pub async fn a_wait_ends_when_a_moment_comes(
     Ok(())
 }
 
-/// As [`Store`]'s promise 13.
+/// Promise 14.
 pub async fn a_repeated_request_returns_the_same_leases(
     mut harness: impl Serves<dyn Queue> + Serves<dyn Store>,
 ) -> Result<()> {
@@ -436,7 +436,7 @@ pub async fn a_repeated_request_returns_the_same_leases(
     Ok(())
 }
 
-/// As [`Store`]'s promise 8.
+/// Promise 15.
 pub async fn another_tenants_lease_is_not_found(
     harness: impl Serves<dyn Queue> + Serves<dyn Store>,
 ) -> Result<()> {

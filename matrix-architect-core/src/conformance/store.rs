@@ -111,7 +111,7 @@ pub async fn creating_the_same_job_twice_is_creating_it_once(
     Ok(())
 }
 
-/// All or none.
+/// Promise 2, about batches.
 pub async fn a_batch_is_created_whole_or_not_at_all(harness: impl Serves<dyn Store>) -> Result<()> {
     let (store, now) = (harness.backend(), harness.now().await);
     let jobs: Vec<_> = (1..=50).map(|n| new_job(&TenantId::default(), n, now)).collect();
@@ -317,7 +317,7 @@ pub async fn a_list_is_newest_first_and_pages(mut harness: impl Serves<dyn Store
     Ok(())
 }
 
-/// Statuses and labels.
+/// Promise 9, about what it holds.
 pub async fn a_list_is_of_what_was_asked_for(harness: impl Serves<dyn Store>) -> Result<()> {
     let (store, now, home) = (harness.backend(), harness.now().await, TenantId::default());
     for number in 1..=4 {

@@ -24,12 +24,13 @@ pub struct LockKey {
 /// # Contract
 /// 1. `a_held_lock_is_a_conflict_for_others`, naming the holder.
 /// 2. `tokens_of_a_key_only_grow`, across release, expiry and reopening.
+///    `a_holder_that_takes_it_anew_shuts_out_its_old_self`: so a restarted holder need not wait.
 /// 3. `a_lapsed_lock_can_be_taken_over`.
 /// 4. `a_lapsed_holder_cannot_renew`: `Fenced`.
 /// 5. `the_holder_can_renew_and_release`; releasing twice is no error.
 /// 6. `another_tenants_key_is_another_key`.
 ///
-/// Terms run on the store's clock.
+/// Terms run on the store's clock. Every write is durable before it returns.
 #[async_trait]
 pub trait Locks: Debug + Send + Sync + 'static {
     /// Takes the lock for `term`.

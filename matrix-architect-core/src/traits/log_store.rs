@@ -43,14 +43,18 @@ impl LogPage {
 ///
 /// # Contract
 /// 1. `what_was_appended_is_read`, in order, also after reopening.
-/// 2. `an_append_at_the_wrong_place_conflicts`: `at` is where the caller believes the log ends; a
-///    repeated append of the same bytes at the same place returns its first answer.
+/// 2. `an_append_at_the_wrong_place_conflicts`: `at` is where the caller believes the log ends.
+///    `a_repeated_append_returns_its_first_answer`: the same bytes at the same place, also when the
+///    log has grown or was sealed since.
 /// 3. `a_stale_fence_cannot_append`: `Fenced`. A higher fence than seen before takes the log over.
 /// 4. `a_sealed_log_takes_no_more`, and sealing twice returns the same digest: the SHA-256 of the
 ///    whole log.
 /// 5. `an_unknown_log_is_empty`: a page with `end` 0, not an error.
 /// 6. `another_tenants_log_is_empty`.
-/// 7. `a_range_is_cut_exactly`, at most 1 MiB a page.
+/// 7. `a_range_is_cut_exactly`, at most 1 MiB a page; one that starts beyond the end is empty.
+/// 8. `logs_are_listed_in_the_order_they_began`.
+///
+/// Every write is durable before it returns.
 #[async_trait]
 pub trait LogStore: Debug + Send + Sync + 'static {
     /// Adds bytes at `at` and returns where the log now ends.

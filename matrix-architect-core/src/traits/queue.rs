@@ -118,17 +118,24 @@ impl QueueStats {
 /// # Contract
 /// 1. `an_offered_job_is_leased` once, with the fence the store minted.
 /// 2. `offering_twice_is_offering_once`.
-/// 3. `higher_priority_goes_first`, then earlier run-at.
+/// 3. `higher_priority_goes_first`, then earlier run-at, among the jobs of one tenant; but
+///    `a_low_job_does_not_starve`.
 /// 4. `tenants_take_turns`: however many jobs one has, another's first is not behind all of them.
+///    `turns_are_remembered` from one request to the next.
 /// 5. `a_job_before_its_time_is_not_leased`, and is once it has come.
 /// 6. `a_lapsed_lease_is_leased_again`, with a higher fence.
 /// 7. `a_renewed_lease_does_not_lapse`.
 /// 8. `a_renewal_tells_of_a_cancellation`.
 /// 9. `a_lost_lease_is_told`: after another claim or the job's end.
-/// 10. `a_released_job_can_be_leased_at_once`; releasing with a stale fence changes nothing.
-/// 11. `a_paused_queue_leases_nothing` and goes on where it was after `resume`.
+/// 10. `a_released_job_can_be_leased_at_once`, and its old lease is `Lost`; releasing with a stale
+///     fence changes nothing.
+/// 11. `a_paused_queue_leases_nothing` and goes on where it was after `resume`; leases are still
+///     renewed. `a_paused_tenant_does_not_hold_up_others`.
 /// 12. `the_stats_count_what_is_there`.
-/// 13. `a_wait_ends_when_a_job_comes`, and an empty one after its time with no lease.
+/// 13. `a_wait_ends_when_a_job_comes` or `a_wait_ends_when_a_moment_comes`, and an empty one after
+///     its time with no lease.
+/// 14. `a_repeated_request_returns_the_same_leases`.
+/// 15. `another_tenants_lease_is_not_found`.
 ///
 /// All time is the store's clock.
 ///

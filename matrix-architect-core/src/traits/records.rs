@@ -35,9 +35,12 @@ pub struct Record {
 /// # Contract
 /// 1. `what_was_put_is_got`, also after reopening.
 /// 2. `a_put_with_a_stale_version_conflicts`; `expected: None` means the record must not exist.
-/// 3. `a_list_is_in_key_order_and_pages`: it starts after `after` and holds at most `limit`.
+///    `a_version_is_never_used_again`, also after a delete.
+/// 3. `a_list_is_in_key_order_and_pages`: in the order of the keys' bytes; it starts after `after` and holds at most `limit`.
 /// 4. `a_deleted_record_is_not_found`; deleting what is not there is `NotFound`.
 /// 5. `another_tenants_record_is_not_found`.
+///
+/// Every write is durable before it returns.
 #[async_trait]
 pub trait Records: Debug + Send + Sync + 'static {
     /// The record; `None` if there is none.

@@ -125,27 +125,31 @@ pub struct Candidate {
 /// # Contract
 /// 1. `a_created_job_is_loaded`, also after reopening, at version 0.
 /// 2. `creating_the_same_job_twice_is_creating_it_once`; the same id with other content is
-///    `AlreadyExists`. Two jobs of a tenant with the same idempotency key: the second call returns
-///    the first job if the spec is equal, `AlreadyExists` with code `idempotency_mismatch`
-///    otherwise.
+///    `AlreadyExists`. `an_idempotency_key_names_one_job_of_a_tenant`: the second call returns the
+///    first job if the spec and the requester are equal, `AlreadyExists` with code
+///    `idempotency_mismatch` otherwise. `a_batch_is_created_whole_or_not_at_all`.
 /// 3. `a_commit_appends_events_and_moves_the_version`: by one an event; the record is the fold of
 ///    the history, and the history is numbered from 1 without a gap.
+///    `a_history_is_read_in_pieces`.
 /// 4. `a_stale_version_conflicts` and writes nothing.
-/// 5. `a_stale_fence_is_fenced` and writes nothing: the token is lower than the job's latest. A
-///    commit with the latest token is accepted even when the lease has lapsed, as long as nobody
+/// 5. `a_stale_fence_is_fenced` and writes nothing: the token is not the job's latest.
+///    `a_lapsed_lease_that_nobody_took_may_still_commit`: with the latest token, as long as nobody
 ///    else has claimed the job.
 /// 6. `a_replayed_commit_returns_its_first_answer`, also after reopening and whatever came since.
 /// 7. `an_illegal_event_is_refused` and nothing of its commit is written: the store folds with
 ///    [`JobRecord::apply`].
 /// 8. `another_tenants_job_is_not_found`, by load, history, list and commit.
-/// 9. `a_list_is_newest_first_and_pages` without a gap or a double while jobs are added.
+/// 9. `a_list_is_newest_first_and_pages` without a gap or a double while jobs are added;
+///    `a_list_is_of_what_was_asked_for`.
 /// 10. `a_claim_mints_a_higher_fence` than any before for the job.
 /// 11. `a_claimed_job_cannot_be_claimed_again` before its lease has run out.
 /// 12. `a_lost_worker_is_recorded_by_the_next_claim`: a job in an active phase whose lease has run
-///     out gets [`Event::WorkerLost`] within the claim, so the lease's record is never active.
-/// 13. `a_repeated_claim_request_returns_the_same_leases`: by the request's id.
+///     out gets [`Event::WorkerLost`] within the claim, so the lease's record is never active. If
+///     that ends the job, it is not leased.
+/// 13. `a_repeated_claim_request_returns_the_same_leases`: by the request's id, for an hour.
 /// 14. `outbox_messages_come_in_order_until_delivered`, and those of a failed commit never.
-/// 15. `a_parked_job_is_not_claimed`, and neither is one before its time or one that is done.
+/// 15. `a_parked_job_is_not_claimed`, and neither is one before its time;
+///     `a_finished_job_is_not_claimed`, whatever its last commit's dispatch says.
 ///
 /// All time is the store's clock. Every write is durable before it returns.
 ///

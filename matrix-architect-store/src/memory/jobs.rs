@@ -120,6 +120,15 @@ impl Jobs {
         self.change(number, |entry| entry.take(change));
     }
 
+    /// Keeps messages; one that is there already was told before.
+    pub(super) fn tell(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            if self.outbox.iter().all(|told| told.id != message.id) {
+                self.outbox.push(message);
+            }
+        }
+    }
+
     fn place(&self, number: usize) -> Option<(TenantId, Place)> {
         let entry = &self.entries[number];
         let ready_at = entry.ready_at()?;

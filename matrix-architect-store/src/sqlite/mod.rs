@@ -47,7 +47,7 @@ pub struct Sqlite {
     changed: Notify,
 }
 
-/// Opens the database at `path`, creating it if it is not there, beside artifacts that are kept
+/// Opens the database at `path`, creating it for this user alone if it is not there, beside artifacts that are kept
 /// elsewhere. All time is `clock`'s.
 ///
 /// # Errors

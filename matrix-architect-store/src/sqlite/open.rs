@@ -10,6 +10,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::{
+    fs::OpenOptions,
     sync::Notify,
     time::{Instant, sleep},
 };
@@ -86,6 +87,7 @@ async fn connect(
     config: &Config,
     options: &SqliteConnectOptions,
 ) -> Result<SqliteConnection, Misfit> {
+    create_privately(&config.path).await;
     let mut connection = options.connect().await?;
     schema::migrate(&mut connection).await?;
     if let Some(megabytes) = config.max_megabytes {
@@ -96,4 +98,14 @@ async fn connect(
         sqlx::query(statement).execute(&mut connection).await?;
     }
     Ok(connection)
+}
+
+/// What is remembered is nobody else's to read, and SQLite would ask the umask. If the file cannot
+/// be created, opening it says why.
+async fn create_privately(path: &Path) {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let _ = options.open(path).await;
 }

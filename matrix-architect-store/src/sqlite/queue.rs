@@ -10,7 +10,7 @@ use matrix_architect_core::{
     time::Timestamp,
     traits::{Candidate, Fence, Lease, LeaseRequest, Queue, QueueStats, Renewal},
 };
-use sqlx::{SqliteConnection, query, query_as};
+use sqlx::{SqliteConnection, query, query_as, query_scalar};
 use tokio::time::timeout_at;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     claim::Next,
     pick::ring,
     row::Row,
-    value::count,
+    value::{count, int},
     writer::{Outcome, Write},
 };
 use crate::{decide::job as decide, wait::Looks};
@@ -39,6 +39,18 @@ const STATS: &str = "
             where status not in ('succeeded', 'failed', 'aborted')
                 and tenant = coalesce(?1, tenant)),
         (select count(*) from pause where tenant in ('', coalesce(?1, '')))";
+
+/// A parked job stays parked, for the later of nothing and a moment is nothing. Index: the unique
+/// one on (tenant, id).
+const RENEW: &str = "
+    update job set lease_until = ?4, ready_at = max(run_at, ?4)
+    where tenant = ?1 and id = ?2 and fence = ?3 and worker is not null
+    returning state ->> '$.cancelling'";
+
+/// Index: the primary key.
+const RELEASE: &str = "
+    update job set worker = null, lease_until = null, ready_at = run_at
+    where number = ?1 and fence = ?2";
 
 const PAUSE: &str = "insert into pause (tenant) values (?1) on conflict do nothing";
 
@@ -133,15 +145,18 @@ impl Write for Renew {
     type Answer = Renewal;
 
     async fn write(&self, tx: &mut SqliteConnection, now: Timestamp) -> Outcome<Renewal> {
-        let found = Row::find(&mut *tx, &self.job).await?;
-        let mut row = Row::read(found.ok_or_else(|| decide::no_such_job(&self.job))?)?;
-        if row.fence != self.fence || row.worker.is_none() {
-            return Ok(Renewal::Lost);
+        let cancelling: Option<bool> = query_scalar(RENEW)
+            .bind(self.job.tenant.as_str())
+            .bind(self.job.id.as_str())
+            .bind(int(self.fence.0))
+            .bind((now + self.term).as_micros())
+            .fetch_optional(&mut *tx)
+            .await?;
+        match cancelling {
+            Some(true) => Ok(Renewal::Cancelling),
+            Some(false) => Ok(Renewal::Held),
+            None => number(tx, &self.job).await.map(|_| Renewal::Lost),
         }
-        row.lease_until = Some(now + self.term);
-        row.save(tx).await?;
-        let cancelling = row.record.state.cancelling;
-        Ok(if cancelling { Renewal::Cancelling } else { Renewal::Held })
     }
 }
 
@@ -156,14 +171,16 @@ impl Write for Release {
     type Answer = ();
 
     async fn write(&self, tx: &mut SqliteConnection, _: Timestamp) -> Outcome<()> {
-        let found = Row::find(&mut *tx, &self.job).await?;
-        let mut row = Row::read(found.ok_or_else(|| decide::no_such_job(&self.job))?)?;
-        if row.fence == self.fence {
-            (row.worker, row.lease_until) = (None, None);
-            row.save(tx).await?;
-        }
+        let number = number(&mut *tx, &self.job).await?;
+        query(RELEASE).bind(number).bind(int(self.fence.0)).execute(tx).await?;
         Ok(())
     }
+}
+
+/// The job's number, so that one of another tenant is told from a lost one.
+async fn number(tx: &mut SqliteConnection, job: &JobRef) -> Outcome<i64> {
+    let number = Row::number(tx, job).await?;
+    Ok(number.ok_or_else(|| decide::no_such_job(job))?)
 }
 
 #[derive(Debug)]

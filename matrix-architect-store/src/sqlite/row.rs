@@ -9,9 +9,12 @@ use matrix_architect_core::{
     time::Timestamp,
     traits::Fence,
 };
-use sqlx::{SqliteConnection, query, query_as};
+use sqlx::{SqliteConnection, query, query_as, query_scalar};
 
-use super::value::{count, from_json, int, json, moment, name};
+use super::{
+    value::{count, from_json, int, json, moment, name},
+    writer::Outcome,
+};
 use crate::decide::job::Change;
 
 /// A job and what the store knows of it.
@@ -48,6 +51,9 @@ const BY_NAME: &str = select_job!("where job.tenant = ?1 and job.id = ?2");
 /// Index: the primary key.
 const BY_NUMBER: &str = select_job!("where job.number = ?1");
 
+/// Index: the unique one on (tenant, id).
+const NUMBER: &str = "select number from job where tenant = ?1 and id = ?2";
+
 /// Index: the primary key.
 const UPDATE: &str = "
     update job
@@ -64,6 +70,18 @@ const APPEND: &str = "
     select ?1, each.value ->> 0, each.value ->> 1 from json_each(?2) as each";
 
 impl Row {
+    /// The number of the job of that name.
+    pub(super) async fn number(
+        connection: &mut SqliteConnection,
+        job: &JobRef,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        query_scalar(NUMBER)
+            .bind(job.tenant.as_str())
+            .bind(job.id.as_str())
+            .fetch_optional(connection)
+            .await
+    }
+
     /// The job of that name.
     pub(super) async fn find(
         connection: &mut SqliteConnection,
@@ -123,11 +141,7 @@ impl Row {
     }
 
     /// Writes the events of a change and what clients see after it.
-    pub(super) async fn append(
-        &self,
-        tx: &mut SqliteConnection,
-        change: &Change,
-    ) -> super::writer::Outcome<()> {
+    pub(super) async fn append(&self, tx: &mut SqliteConnection, change: &Change) -> Outcome<()> {
         if change.envelopes.is_empty() {
             return Ok(());
         }
@@ -142,7 +156,7 @@ impl Row {
     }
 
     /// Writes the hot row.
-    pub(super) async fn save(&self, tx: &mut SqliteConnection) -> super::writer::Outcome<()> {
+    pub(super) async fn save(&self, tx: &mut SqliteConnection) -> Outcome<()> {
         query(UPDATE)
             .bind(self.number)
             .bind(self.record.job.status.as_str())

@@ -30,9 +30,6 @@ use crate::{
     remember::{cursor, page_size},
 };
 
-/// Index: the unique one on (tenant, id).
-const NUMBER: &str = "select number from job where tenant = ?1 and id = ?2";
-
 /// Index: the primary key of `event`.
 const HISTORY: &str =
     "select envelope from event where job = ?1 and seq > ?2 order by seq limit ?3";
@@ -108,12 +105,8 @@ impl Store for Sqlite {
 
     async fn history(&self, job: &JobRef, after: u64, limit: usize) -> Result<Vec<EventEnvelope>> {
         let mut connection = self.reader().await?;
-        let number: Option<i64> = query_scalar(NUMBER)
-            .bind(job.tenant.as_str())
-            .bind(job.id.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(|error| self.explain(&error))?;
+        let number =
+            Row::number(&mut connection, job).await.map_err(|error| self.explain(&error))?;
         let envelopes: Vec<String> = query_scalar(HISTORY)
             .bind(number.ok_or_else(|| decide::no_such_job(job))?)
             .bind(int(after))

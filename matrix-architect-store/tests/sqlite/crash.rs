@@ -46,6 +46,7 @@ fn the_writer_that_is_killed() {
 }
 
 /// Creates a job, says so, commits two events and a message to it, and says so.
+#[expect(clippy::print_stdout, reason = "it tells its parent process")]
 async fn write(store: &matrix_architect_store::sqlite::Sqlite, number: u128) {
     let record = store.create(vec![new_job(number)]).await.unwrap().remove(0);
     println!("\ncreated {number}");

@@ -138,6 +138,21 @@ async fn an_event_cannot_be_rewritten_even_by_hand() {
     assert_eq!(store.history(&record.job.reference(), 0, 9).await.unwrap().len(), 1);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("architect.db");
+    let store = open(&path).await.unwrap();
+    store.create(vec![new_job(1)]).await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", entry.path().display());
+    }
+}
+
 #[test]
 fn a_config_that_makes_no_sense_is_refused_with_its_field() {
     let config = Config { busy_seconds: 601, ..Config::default() };
