@@ -156,7 +156,7 @@ fn fetch(url: &RemoteUrl, commits: &[&GitOid], history: History) -> Vec<String> 
     args.extend(["--", &url.text]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     // By name and not by reference: a branch that moves meanwhile changes nothing.
-    args.extend(commits.iter().map(|commit| commit.to_string()));
+    args.extend(commits.iter().map(ToString::to_string));
     args
 }
 
