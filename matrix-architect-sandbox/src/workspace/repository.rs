@@ -16,6 +16,7 @@ use super::{
     credentials::Credentials,
     dir_tree::on_blocking_thread,
     git::{self, Invocation, cancelled},
+    local_refs,
     objects::Objects,
     refs::{Advertised, Target, Wanted},
     source::{RemoteUrl, Source},
@@ -40,6 +41,13 @@ impl GitWorkspace {
     ) -> Result<Target> {
         if let Wanted::Commit(commit) = wanted {
             return Ok(Target { commit: commit.clone(), branch: None });
+        }
+        if let Source::Local(local) = source {
+            let (local, wanted) = (local.clone(), wanted.clone());
+            let read = on_blocking_thread(move || Ok(local_refs::read(&local, &wanted)));
+            if let Some(target) = read.await? {
+                return Ok(target);
+            }
         }
         let advertised = self.advertised(request, source, wanted).await?;
         advertised.resolve(wanted)
