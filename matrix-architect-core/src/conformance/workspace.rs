@@ -253,8 +253,9 @@ pub async fn apply_is_all_or_nothing(harness: impl Hosts) -> Result<()> {
     let base = case.checkout().await?;
     let before = packed(&*base.tree).await?;
     let mut plan = case.resolve(&base, all_kinds()).await?;
-    let last = plan.steps[0].ops.last_mut();
-    last.into_iter().for_each(|op| op.expect = Some(Precondition::Absent));
+    if let Some(last) = plan.steps[0].ops.last_mut() {
+        last.expect = Some(Precondition::Absent);
+    }
     refused(case.workspace.apply(&*base.tree, &plan).await, ErrorKind::Conflict);
     assert_eq!(packed(&*base.tree).await?, before);
     assert_eq!(case.harness.kept(), 1);

@@ -36,7 +36,11 @@ impl Bare {
         let mut bare = Self::new(scratch, oid)?;
         if let Ok(shallow) = std::fs::read_to_string(&local.shallow) {
             let commits = shallow.lines().filter_map(|line| GitOid::new(line).ok());
-            let text: String = commits.map(|commit| format!("{commit}\n")).collect();
+            let mut text = String::new();
+            for commit in commits {
+                text.push_str(commit.as_str());
+                text.push('\n');
+            }
             let file = bare.path().join("shallow");
             std::fs::write(&file, text)
                 .map_err(|source| fault(source, "cannot make a repository", file.display()))?;

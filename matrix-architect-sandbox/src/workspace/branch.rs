@@ -135,8 +135,8 @@ fn parse(output: &[u8]) -> Result<Vec<RawChange>> {
         let [old_mode, new_mode, old, new, status] = fields[..] else { return Err(malformed()) };
         let mut from = None;
         if status.starts_with(['R', 'C']) {
-            from = Some(path);
-            path = records.next().ok_or_else(malformed)?.to_owned();
+            from = Some(path.clone());
+            records.next().ok_or_else(malformed)?.clone_into(&mut path);
         }
         let (old, new) = (side(old_mode, old, &path)?, side(new_mode, new, &path)?);
         changes.push(RawChange { old, new, path, from });
@@ -215,8 +215,7 @@ async fn outcome(
         let old_path = from.as_ref().unwrap_or(&path);
         match (&change.old, kinds.get(old_path)) {
             (None, None) => {}
-            (None, Some(_)) => return Err(moved(old_path)),
-            (Some(_), None) => return Err(moved(old_path)),
+            (None, Some(_)) | (Some(_), None) => return Err(moved(old_path)),
             (Some(old), Some(kind)) => {
                 let found = base.tree.read(old_path).await?;
                 let expected = contents.get(&old.oid);

@@ -6,7 +6,7 @@ use matrix_architect_core::{error::Result, path::RelPath};
 
 use super::{fault::unsafe_path, names::refuse_git_folder};
 
-/// The kernel's own bound (path_resolution(7)): beyond it a path is a loop and opens nothing.
+/// The kernel's own bound (`path_resolution(7)`): beyond it a path is a loop and opens nothing.
 const EXPANSIONS: usize = 40;
 
 /// The symbolic links of a tree that is being written, by path.

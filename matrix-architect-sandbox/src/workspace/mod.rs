@@ -49,6 +49,8 @@ mod group;
 #[cfg(feature = "workspace")]
 mod hunks;
 #[cfg(feature = "workspace")]
+mod local_refs;
+#[cfg(feature = "workspace")]
 mod objects;
 #[cfg(feature = "workspace")]
 mod outcome;

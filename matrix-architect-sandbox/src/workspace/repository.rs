@@ -16,6 +16,7 @@ use super::{
     credentials::Credentials,
     dir_tree::on_blocking_thread,
     git::{self, Invocation, cancelled},
+    local_refs,
     objects::Objects,
     refs::{Advertised, Target, Wanted},
     source::{RemoteUrl, Source},
@@ -40,6 +41,13 @@ impl GitWorkspace {
     ) -> Result<Target> {
         if let Wanted::Commit(commit) = wanted {
             return Ok(Target { commit: commit.clone(), branch: None });
+        }
+        if let Source::Local(local) = source {
+            let (local, wanted) = (local.clone(), wanted.clone());
+            let read = on_blocking_thread(move || Ok(local_refs::read(&local, &wanted)));
+            if let Some(target) = read.await? {
+                return Ok(target);
+            }
         }
         let advertised = self.advertised(request, source, wanted).await?;
         advertised.resolve(wanted)
@@ -156,7 +164,7 @@ fn fetch(url: &RemoteUrl, commits: &[&GitOid], history: History) -> Vec<String> 
     args.extend(["--", &url.text]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     // By name and not by reference: a branch that moves meanwhile changes nothing.
-    args.extend(commits.iter().map(|commit| commit.to_string()));
+    args.extend(commits.iter().map(ToString::to_string));
     args
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Source {
 pub(super) struct LocalRepository {
     /// What git is told to serve.
     pub(super) path: PathBuf,
+    /// Where its `HEAD` is.
+    pub(super) folder: PathBuf,
     /// Where its objects are.
     pub(super) objects: PathBuf,
     /// The commits at which its history is cut, if it is a shallow clone.
@@ -92,10 +94,11 @@ fn local(path: &Path) -> Result<Source> {
     // The folder of a further work tree names the one with the objects (gitrepository-layout(5)).
     let common = match std::fs::read_to_string(folder.join("commondir")) {
         Ok(common) => folder.join(common.trim_end()),
-        Err(_) => folder,
+        Err(_) => folder.clone(),
     };
     Ok(Source::Local(LocalRepository {
         path,
+        folder,
         objects: common.join("objects"),
         shallow: common.join("shallow"),
         work_tree,

@@ -7,7 +7,7 @@ use matrix_architect_core::{
     patch::ChangeKind,
     path::RelPath,
     plan::{Change, FileOp, FileOpKind, Plan, RepoSpec, Step},
-    traits::{Checkout, EntryKind, Tree as _, Workspace as _},
+    traits::{Checkout, EntryKind, Workspace as _},
 };
 
 use crate::repo::{Desk, Repo, contents, text};
@@ -313,7 +313,9 @@ async fn a_very_long_file_is_compared_in_bounded_time() {
     let desk = Desk::new();
     let repo = Repo::sample();
     let lines = |salt: usize| {
-        (0..60_000).map(|n| format!("{}\n", n * 7919 % 60_013 + salt)).collect::<String>()
+        let lines: Vec<String> =
+            (0..60_000).map(|n| (n * 7919 % 60_013 + salt).to_string()).collect();
+        lines.join("\n")
     };
     repo.write("long.txt", lines(0));
     repo.commit("long");

@@ -22,7 +22,7 @@ fn in_folder(spec: RepoSpec, folder: &str) -> RepoSpec {
         RepoSpec::Git { url, reference, credentials, submodules, .. } => {
             RepoSpec::Git { url, reference, subfolder: folder, credentials, submodules }
         }
-        other => other,
+        other @ RepoSpec::Github { .. } => other,
     }
 }
 
@@ -89,7 +89,7 @@ async fn what_is_not_there_is_said_with_a_remedy() {
             credentials: None,
             submodules: false,
         },
-        other => other,
+        other @ (RepoSpec::Github { .. } | RepoSpec::Local { .. }) => other,
     };
     let cases = [
         (nowhere, "repository_not_found"),

@@ -99,6 +99,7 @@ fn delete(path: &str) -> Vec<FileOp> {
 }
 
 /// Plans that must be refused, each with what is wrong in it.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn hostile_plans() -> Vec<(&'static str, Vec<FileOp>)> {
     let good = || op(CREATE, "good.txt", Some("good"));
     let mut cases = vec![
@@ -250,6 +251,7 @@ fn add(path: &str) -> String {
 }
 
 /// Diffs that must be refused.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn hostile_diffs() -> Vec<(String, String)> {
     let good = modify("a.txt", "@@ -1,3 +1,3 @@\n-one\n+ONE\n two\n three\n");
     let case = |name: &str, diff: String| (name.to_owned(), diff);

@@ -13,7 +13,6 @@ use matrix_architect_core::{
     fake::NoSecrets,
     id::{Digest, TenantId},
     plan::{Change, Plan, RepoSpec},
-    secret::SecretRef,
     traits::{Cancel, Checkout, CheckoutRequest, EntryKind, SecretStore, Tree, Workspace as _},
 };
 use matrix_architect_sandbox::workspace::{GitWorkspace, WorkspaceConfig};
@@ -65,6 +64,7 @@ impl Repo {
     }
 
     /// Makes the repository run something and leave a mark wherever git can be told to.
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
     pub(crate) fn set_traps(&self, marker: &Path) {
         let evil = self.path().join(".git/evil.sh");
         fs::write(&evil, format!("#!/bin/sh\necho \"$0 $@\" >> {}\ncat\n", marker.display()))
@@ -253,8 +253,4 @@ pub(crate) async fn contents(tree: &dyn Tree) -> BTreeMap<String, (EntryKind, Op
 pub(crate) async fn text(tree: &dyn Tree, path: &str) -> Option<String> {
     let content = tree.read(&matrix_architect_core::path::RelPath::new(path).unwrap()).await;
     content.unwrap().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
-}
-
-pub(crate) fn secret(reference: &str) -> SecretRef {
-    SecretRef::new(reference).unwrap()
 }
