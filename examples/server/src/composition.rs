@@ -11,7 +11,11 @@ use matrix_architect_core::{
         Verifier, Workspace,
     },
 };
-use matrix_architect_deploy::{none::NoneDeployer, systemd::SystemdDeployer};
+use matrix_architect_deploy::{
+    none::NoneDeployer,
+    publish::{DirectoryPublisher, GitPublisher},
+    systemd::SystemdDeployer,
+};
 use matrix_architect_sandbox::{
     native::{NativeConfig, NativeSandbox, detect_toolchains},
     verify::{SuiteVerifier, VerifyConfig},
@@ -157,6 +161,8 @@ impl Composition {
         let clock = self.clock();
         let artifacts = Arc::new(FileArtifacts::open(home.artifacts()).await?);
         let stores = sqlite::open(home.database(), Arc::clone(&clock), artifacts).await?;
+        let signer = keys::open(&home)?;
+        let directory = DirectoryPublisher::new().public_key(signer.public_pem());
         let mut builder = Engine::builder()
             .store(stores.store)
             .queue(stores.queue)
@@ -168,13 +174,15 @@ impl Composition {
             .workspace(self.workspace(&home)?)
             .verifier(self.verifier()?)
             .policy(self.rules(&home)?)
-            .signer(Arc::new(keys::open(&home)?))
+            .signer(Arc::new(signer))
             .clock(Arc::clone(&clock))
             .ids(Arc::new(SystemIds))
             .builder_id(builder_id())
             .lease_term(self.lease_term.unwrap_or(Duration::from_secs(15)))
             .deployer("none", Arc::new(NoneDeployer::new(Arc::clone(&clock))))
-            .deployer("systemd", Arc::new(SystemdDeployer::new(clock)));
+            .deployer("systemd", Arc::new(SystemdDeployer::new(clock)))
+            .publisher("directory", Arc::new(directory))
+            .publisher("git", Arc::new(GitPublisher::new()));
         for (name, deployer) in &self.deployers {
             builder = builder.deployer(name, Arc::clone(deployer));
         }

@@ -108,7 +108,8 @@ impl ChangeArgs {
     }
 }
 
-fn is_url(text: &str) -> bool {
+/// Whether the text is something git reaches over the network, and no directory here.
+pub(super) fn is_url(text: &str) -> bool {
     // `user@host:path`, unless a directory of that name exists.
     let scp = text.split_once(':').is_some_and(|(host, _)| host.contains('@'));
     text.contains("://") || (scp && !Path::new(text).exists())

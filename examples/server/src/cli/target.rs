@@ -14,6 +14,8 @@ use matrix_architect_core::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::change::is_url;
+
 /// Where the change goes and what is demanded of it.
 #[derive(Debug, Args)]
 pub(super) struct TargetArgs {
@@ -41,6 +43,9 @@ pub(super) struct TargetArgs {
     /// Branch that --publish-git pushes
     #[arg(long, value_name = "NAME", requires = "publish_git")]
     publish_branch: Option<String>,
+    /// Branch that must still stand where the change was made for [default: that of --ref]
+    #[arg(long, value_name = "NAME", requires = "publish_git")]
+    publish_base: Option<String>,
     /// Demand of the job, such as `require_tests=false`; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     constraint: Vec<String>,
@@ -99,10 +104,13 @@ impl TargetArgs {
             let config = json!({ "path": absolute(path)? });
             all.push(publisher("directory", config));
         }
-        if let Some(url) = &self.publish_git {
-            let mut config = json!({ "url": url });
-            if let Some(branch) = &self.publish_branch {
-                config["branch"] = json!(branch);
+        if let Some(repo) = &self.publish_git {
+            let repo = if is_url(repo) { repo.clone() } else { absolute(Path::new(repo))? };
+            let mut config = json!({ "repo": repo });
+            for (key, value) in [("branch", &self.publish_branch), ("base", &self.publish_base)] {
+                if let Some(value) = value {
+                    config[key] = json!(value);
+                }
             }
             all.push(publisher("git", config));
         }

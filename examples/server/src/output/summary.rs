@@ -36,10 +36,8 @@ pub fn summary(screen: Screen, report: &RunReport) -> String {
         page.push_str(&evidence_table(screen, &job.evidence).trim_fmt());
         page.push('\n');
     }
-    for line in facts(screen, report) {
-        page.push('\n');
-        page.push_str(&line);
-    }
+    page.push('\n');
+    page.push_str(&facts(screen, report).join("\n"));
     page
 }
 
@@ -91,9 +89,22 @@ fn outcome(screen: Screen, job: &Job) -> String {
     let stage = job.current_stage.map_or("", |stage| stage.as_str());
     let why = match (job.status, &job.error) {
         (JobStatus::Succeeded | JobStatus::WaitingApproval, _) | (_, None) => String::new(),
-        (_, Some(error)) => format!(" at {stage}: {error}"),
+        (_, Some(error)) => format!(" at {stage}: {}", reason(job).unwrap_or(error)),
     };
     format!("{}  {}{why}", screen.paint(word, color), job.id)
+}
+
+/// The failure without its place and remedy, which have lines of their own.
+fn reason(job: &Job) -> Option<&str> {
+    let failure = job.failure.as_ref()?;
+    let mut text = failure.message.as_str();
+    if let Some(next) = &failure.next_action {
+        text = text.split(&format!("; {next}")).next()?;
+    }
+    if let Some(location) = &failure.location {
+        text = text.split(&format!(" (location: {location})")).next()?;
+    }
+    Some(text)
 }
 
 fn failed_tests(job: &Job) -> Vec<String> {

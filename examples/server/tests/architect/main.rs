@@ -1,7 +1,10 @@
 //! The command and the server from the outside: the built binary on real git repositories.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails where it unwraps")]
 
 mod api;
 mod approval;
 mod bad_input;
+mod interrupted;
 mod run;
+mod samples;
 mod support;

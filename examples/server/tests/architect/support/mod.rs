@@ -137,6 +137,13 @@ impl Bench {
         self.architect(arguments).output().expect("the binary runs").into()
     }
 
+    /// Runs the command with the home folder of whoever runs the tests, where toolchains may be.
+    pub(crate) fn run_with_toolchains(&self, arguments: &[&str]) -> Ended {
+        #[expect(clippy::disallowed_methods, reason = "the toolchains of this machine are wanted")]
+        let home = std::env::var("HOME").unwrap_or_default();
+        self.architect(arguments).env("HOME", home).output().expect("the binary runs").into()
+    }
+
     /// Runs the command with this on its standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
         let mut command = self.architect(arguments);
