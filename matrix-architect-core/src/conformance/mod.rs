@@ -26,6 +26,7 @@ pub mod sample;
 pub mod sandbox;
 pub mod secret_store;
 pub mod store;
+mod target;
 pub mod tree;
 pub mod verifier;
 pub mod workspace;
