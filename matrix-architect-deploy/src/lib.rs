@@ -13,6 +13,10 @@
 //! | `git` | `publish-git` | the changed tree as a branch |
 
 #[cfg(any(feature = "publish-directory", feature = "publish-git", feature = "systemd"))]
+#[cfg_attr(
+    not(feature = "systemd"),
+    expect(dead_code, reason = "a backend alone needs only a part of it")
+)]
 mod disk;
 pub mod none;
 #[cfg(any(feature = "publish-directory", feature = "publish-git"))]

@@ -2,24 +2,15 @@
 #![expect(clippy::missing_panics_doc, reason = "a case panics where the backend breaks its word")]
 #![expect(clippy::missing_errors_doc, reason = "an error fails the case")]
 
-use std::{fmt::Debug, sync::Arc};
-
-use async_trait::async_trait;
-use bytes::Bytes;
-
-use super::check::refused;
+pub use super::target::{Sample, Target};
+use super::{
+    check::refused,
+    target::{Deploying, call},
+};
 use crate::{
     error::{ErrorKind, Result},
-    fake::{
-        CollectedLog, FixedClock, MemoryArtifacts, MemoryJournal, NoSecrets, gated_release, job_ref,
-    },
-    id::Digest,
-    release::{DeploymentConfig, Fencing, HealthStatus, Release, ReleaseRef},
-    tenant::JobRef,
-    traits::{
-        ArtifactStore as _, Cancel, DeployContext, DeployRequest, Deployer, Fence, LogQuery,
-        RollbackRequest,
-    },
+    release::{Fencing, HealthStatus},
+    traits::LogQuery,
 };
 
 /// Expands to one test per promise of [`Deployer`]. The expression makes a [`Target`] on which
@@ -50,148 +41,6 @@ macro_rules! deployer_suite {
             ]
         );
     };
-}
-
-/// What a sample release does when it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sample {
-    /// It says its label in its log and serves.
-    Healthy,
-    /// It never becomes healthy.
-    Unhealthy,
-}
-
-/// A place to deploy to, and a way to see it without the deployer. Whatever a case started there
-/// ends when the target is dropped.
-#[async_trait]
-pub trait Target: Debug + Send + Sync {
-    /// The deployer under test.
-    fn deployer(&self) -> Arc<dyn Deployer>;
-
-    /// The settings for the target in an environment, with as short a patience as is sensible.
-    fn config(&self, environment: &str) -> DeploymentConfig;
-
-    /// Settings with a mistake, and the name of the field that has it.
-    fn broken_config(&self) -> (DeploymentConfig, &'static str);
-
-    /// A bundle whose label says which it is. Other labels are other content.
-    fn bundle(&self, label: &str, sample: Sample) -> Bytes;
-
-    /// The label of what really answers in an environment; `None` if nothing does.
-    async fn serving(&self, environment: &str) -> Option<String>;
-
-    /// A digest of everything at the target but the logs: equal if nothing was written.
-    async fn fingerprint(&self) -> Digest;
-}
-
-/// A case under way: the target and what the engine would hand to the deployer.
-#[derive(Debug)]
-struct Deploying<T> {
-    target: T,
-    deployer: Arc<dyn Deployer>,
-    artifacts: MemoryArtifacts,
-    clock: FixedClock,
-    log: CollectedLog,
-}
-
-/// The engine's side of one call.
-#[derive(Debug)]
-struct Call {
-    job: JobRef,
-    fence: Fence,
-    journal: MemoryJournal,
-    cancel: Cancel,
-}
-
-fn call(number: u64) -> Call {
-    Call {
-        job: job_ref(u128::from(number)),
-        fence: Fence(number),
-        journal: MemoryJournal::new(),
-        cancel: Cancel::new(),
-    }
-}
-
-impl<T: Target> Deploying<T> {
-    fn on(target: T) -> Self {
-        let deployer = target.deployer();
-        let (artifacts, clock, log) =
-            (MemoryArtifacts::new(), FixedClock::new(), CollectedLog::new());
-        Self { target, deployer, artifacts, clock, log }
-    }
-
-    async fn request(
-        &self,
-        call: &Call,
-        label: &str,
-        sample: Sample,
-        environment: &str,
-    ) -> Result<DeployRequest> {
-        let bundle = self.target.bundle(label, sample);
-        let (digest, _) = self.artifacts.put(&call.job.tenant, &bundle).await?;
-        let config = self.target.config(environment);
-        Ok(DeployRequest { config, release: gated_release(&call.job, digest) })
-    }
-
-    fn context<'a>(&'a self, call: &'a Call) -> DeployContext<'a> {
-        DeployContext::new(
-            &call.job,
-            call.fence,
-            &call.journal,
-            &NoSecrets,
-            &self.artifacts,
-            &self.clock,
-            &call.cancel,
-            &self.log,
-        )
-    }
-
-    async fn apply(&self, call: &Call, request: &DeployRequest) -> Result<Release> {
-        self.deployer.apply(&self.context(call), request).await
-    }
-
-    /// Applies a healthy release as the job and with the token of that number.
-    async fn healthy(&self, number: u64, label: &str) -> Result<Release> {
-        let call = call(number);
-        let request = self.request(&call, label, Sample::Healthy, "staging").await?;
-        self.apply(&call, &request).await
-    }
-
-    async fn roll_back(&self, number: u64, failed: &Release) -> Result<Option<Release>> {
-        self.roll_back_to(number, &failed.reference, None).await
-    }
-
-    async fn roll_back_to(
-        &self,
-        number: u64,
-        failed: &ReleaseRef,
-        to: Option<String>,
-    ) -> Result<Option<Release>> {
-        let config = self.target.config(&failed.environment);
-        let request = RollbackRequest { config, failed: failed.clone(), to };
-        self.deployer.rollback(&self.context(&call(number)), &request).await
-    }
-
-    async fn assert_serving(&self, expected: Option<&str>) {
-        let serving = self.target.serving("staging").await;
-        assert_eq!(serving.as_deref(), expected, "what answers");
-    }
-
-    #[expect(clippy::print_stderr, reason = "a case that does not apply says so aloud")]
-    fn can(&self, what: &str, whether: bool) -> bool {
-        if !whether {
-            eprintln!("not promised by {}: {what}", self.deployer.capabilities().driver);
-        }
-        whether
-    }
-
-    fn rolls_back(&self) -> bool {
-        self.can("rollback", self.deployer.capabilities().rollback)
-    }
-
-    fn looks(&self) -> bool {
-        self.can("health", self.deployer.capabilities().health)
-    }
 }
 
 /// Promise 1.

@@ -27,6 +27,7 @@ pub mod sandbox;
 pub mod secret_store;
 pub mod signer;
 pub mod store;
+mod target;
 pub mod tree;
 pub mod verifier;
 pub mod workspace;
