@@ -66,24 +66,6 @@ impl RetryConfig {
             .with_factor(2.0)
             .with_max_times(self.attempts.saturating_sub(1))
     }
-}
-
-/// Repeats calls that failed with an error that is [retryable](Error::is_retryable), where the
-/// trait's contract says that they may be repeated; after a wait that grows, or the one that the
-/// error asks for. A call whose `Cancel` was called is not repeated.
-///
-/// What may not be repeated has no place here: there is no `Retry` of a sandbox or a planner.
-#[derive(Debug)]
-pub struct Retry<T: ?Sized> {
-    inner: Arc<T>,
-    config: RetryConfig,
-}
-
-impl<T: ?Sized> Retry<T> {
-    /// Decorates a backend.
-    pub const fn new(inner: Arc<T>, config: RetryConfig) -> Self {
-        Self { inner, config }
-    }
 
     async fn again<R, F>(&self, verb: &'static str, call: impl FnMut() -> F + Send) -> Result<R>
     where
@@ -103,16 +85,34 @@ impl<T: ?Sized> Retry<T> {
         R: Send,
         F: Future<Output = Result<R>> + Send,
     {
-        call.retry(self.config.backoff())
+        call.retry(self.backoff())
             .when(|error| error.is_retryable() && !cancel.is_cancelled())
             .adjust(|error: &Error, wait| {
                 let asked = error.retry_delay().unwrap_or_default();
-                wait.filter(|_| asked <= self.config.longest).map(|wait| wait.max(asked))
+                wait.filter(|_| asked <= self.longest).map(|wait| wait.max(asked))
             })
             .notify(|error, wait| {
                 tracing::debug!(verb, kind = %error.kind(), code = error.code_str(), ?wait, "retry");
             })
             .await
+    }
+}
+
+/// Repeats calls that failed with an error that is [retryable](Error::is_retryable), where the
+/// trait's contract says that they may be repeated; after a wait that grows, or the one that the
+/// error asks for. A call whose `Cancel` was called is not repeated.
+///
+/// What may not be repeated has no place here: there is no `Retry` of a sandbox or a planner.
+#[derive(Debug)]
+pub struct Retry<T: ?Sized> {
+    inner: Arc<T>,
+    config: RetryConfig,
+}
+
+impl<T: ?Sized> Retry<T> {
+    /// Decorates a backend.
+    pub const fn new(inner: Arc<T>, config: RetryConfig) -> Self {
+        Self { inner, config }
     }
 }
 
@@ -126,28 +126,28 @@ impl<T: ?Sized> Clone for Retry<T> {
 #[deny(clippy::missing_trait_methods)]
 impl<T: Store + ?Sized> Store for Retry<T> {
     async fn create(&self, jobs: Vec<NewJob>) -> Result<Vec<JobRecord>> {
-        self.again("create", || self.inner.create(jobs.clone())).await
+        self.config.again("create", || self.inner.create(jobs.clone())).await
     }
     async fn commit(&self, job: &JobRef, commit: Commit) -> Result<Committed> {
-        self.again("commit", || self.inner.commit(job, commit.clone())).await
+        self.config.again("commit", || self.inner.commit(job, commit.clone())).await
     }
     async fn load(&self, job: &JobRef) -> Result<JobRecord> {
-        self.again("load", || self.inner.load(job)).await
+        self.config.again("load", || self.inner.load(job)).await
     }
     async fn history(&self, job: &JobRef, after: u64, limit: usize) -> Result<Vec<EventEnvelope>> {
-        self.again("history", || self.inner.history(job, after, limit)).await
+        self.config.again("history", || self.inner.history(job, after, limit)).await
     }
     async fn list(&self, tenant: &TenantId, query: &JobQuery) -> Result<JobPage> {
-        self.again("list", || self.inner.list(tenant, query)).await
+        self.config.again("list", || self.inner.list(tenant, query)).await
     }
     async fn claim(&self, candidates: &[Candidate], request: &LeaseRequest) -> Result<Vec<Lease>> {
-        self.again("claim", || self.inner.claim(candidates, request)).await
+        self.config.again("claim", || self.inner.claim(candidates, request)).await
     }
     async fn outbox(&self, limit: usize) -> Result<Vec<Message>> {
-        self.again("outbox", || self.inner.outbox(limit)).await
+        self.config.again("outbox", || self.inner.outbox(limit)).await
     }
     async fn delivered(&self, ids: &[MessageId]) -> Result<()> {
-        self.again("delivered", || self.inner.delivered(ids)).await
+        self.config.again("delivered", || self.inner.delivered(ids)).await
     }
 }
 
@@ -155,25 +155,25 @@ impl<T: Store + ?Sized> Store for Retry<T> {
 #[deny(clippy::missing_trait_methods)]
 impl<T: Queue + ?Sized> Queue for Retry<T> {
     async fn offer(&self, candidates: &[Candidate]) -> Result<()> {
-        self.again("offer", || self.inner.offer(candidates)).await
+        self.config.again("offer", || self.inner.offer(candidates)).await
     }
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>> {
-        self.again("lease", || self.inner.lease(request)).await
+        self.config.again("lease", || self.inner.lease(request)).await
     }
     async fn renew(&self, job: &JobRef, fence: Fence, term: Duration) -> Result<Renewal> {
-        self.again("renew", || self.inner.renew(job, fence, term)).await
+        self.config.again("renew", || self.inner.renew(job, fence, term)).await
     }
     async fn release(&self, job: &JobRef, fence: Fence) -> Result<()> {
-        self.again("release", || self.inner.release(job, fence)).await
+        self.config.again("release", || self.inner.release(job, fence)).await
     }
     async fn stats(&self, tenant: Option<&TenantId>) -> Result<QueueStats> {
-        self.again("stats", || self.inner.stats(tenant)).await
+        self.config.again("stats", || self.inner.stats(tenant)).await
     }
     async fn pause(&self, tenant: Option<&TenantId>) -> Result<()> {
-        self.again("pause", || self.inner.pause(tenant)).await
+        self.config.again("pause", || self.inner.pause(tenant)).await
     }
     async fn resume(&self, tenant: Option<&TenantId>) -> Result<()> {
-        self.again("resume", || self.inner.resume(tenant)).await
+        self.config.again("resume", || self.inner.resume(tenant)).await
     }
 }
 
@@ -182,7 +182,7 @@ impl<T: Queue + ?Sized> Queue for Retry<T> {
 #[deny(clippy::missing_trait_methods)]
 impl<T: ArtifactStore + ?Sized> ArtifactStore for Retry<T> {
     async fn put(&self, tenant: &TenantId, body: &dyn Body) -> Result<(Digest, u64)> {
-        self.again("put", || self.inner.put(tenant, body)).await
+        self.config.again("put", || self.inner.put(tenant, body)).await
     }
     async fn get(
         &self,
@@ -190,16 +190,16 @@ impl<T: ArtifactStore + ?Sized> ArtifactStore for Retry<T> {
         digest: &Digest,
         range: Option<Range<u64>>,
     ) -> Result<ByteStream> {
-        self.again("get", || self.inner.get(tenant, digest, range.clone())).await
+        self.config.again("get", || self.inner.get(tenant, digest, range.clone())).await
     }
     async fn size(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<u64>> {
-        self.again("size", || self.inner.size(tenant, digest)).await
+        self.config.again("size", || self.inner.size(tenant, digest)).await
     }
     async fn delete(&self, tenant: &TenantId, digest: &Digest) -> Result<()> {
-        self.again("delete", || self.inner.delete(tenant, digest)).await
+        self.config.again("delete", || self.inner.delete(tenant, digest)).await
     }
     async fn scrub(&self) -> Result<ScrubReport> {
-        self.again("scrub", || self.inner.scrub()).await
+        self.config.again("scrub", || self.inner.scrub()).await
     }
 }
 
@@ -207,16 +207,16 @@ impl<T: ArtifactStore + ?Sized> ArtifactStore for Retry<T> {
 #[deny(clippy::missing_trait_methods)]
 impl<T: LogStore + ?Sized> LogStore for Retry<T> {
     async fn append(&self, log: &LogId, fence: Fence, at: u64, bytes: Bytes) -> Result<u64> {
-        self.again("append", || self.inner.append(log, fence, at, bytes.clone())).await
+        self.config.again("append", || self.inner.append(log, fence, at, bytes.clone())).await
     }
     async fn read(&self, log: &LogId, range: Range<u64>) -> Result<LogPage> {
-        self.again("read", || self.inner.read(log, range.clone())).await
+        self.config.again("read", || self.inner.read(log, range.clone())).await
     }
     async fn list(&self, job: &JobRef) -> Result<Vec<String>> {
-        self.again("list", || self.inner.list(job)).await
+        self.config.again("list", || self.inner.list(job)).await
     }
     async fn seal(&self, log: &LogId, fence: Fence) -> Result<Digest> {
-        self.again("seal", || self.inner.seal(log, fence)).await
+        self.config.again("seal", || self.inner.seal(log, fence)).await
     }
 }
 
@@ -224,7 +224,7 @@ impl<T: LogStore + ?Sized> LogStore for Retry<T> {
 #[deny(clippy::missing_trait_methods)]
 impl<T: SecretStore + ?Sized> SecretStore for Retry<T> {
     async fn get(&self, scope: &Scope, reference: &SecretRef) -> Result<Secret> {
-        self.again("get", || self.inner.get(scope, reference)).await
+        self.config.again("get", || self.inner.get(scope, reference)).await
     }
 }
 
@@ -235,20 +235,20 @@ impl<T: Deployer + ?Sized> Deployer for Retry<T> {
         self.inner.capabilities()
     }
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
-        self.again("preview", || self.inner.preview(request)).await
+        self.config.again("preview", || self.inner.preview(request)).await
     }
     async fn apply(&self, cx: &DeployContext<'_>, request: &DeployRequest) -> Result<Release> {
-        self.unless(cx.cancel, "apply", || self.inner.apply(cx, request)).await
+        self.config.unless(cx.cancel, "apply", || self.inner.apply(cx, request)).await
     }
     async fn rollback(
         &self,
         cx: &DeployContext<'_>,
         request: &RollbackRequest,
     ) -> Result<Option<Release>> {
-        self.unless(cx.cancel, "rollback", || self.inner.rollback(cx, request)).await
+        self.config.unless(cx.cancel, "rollback", || self.inner.rollback(cx, request)).await
     }
     async fn health(&self, config: &DeploymentConfig, release: &ReleaseRef) -> Result<Health> {
-        self.again("health", || self.inner.health(config, release)).await
+        self.config.again("health", || self.inner.health(config, release)).await
     }
     async fn logs(
         &self,
@@ -256,7 +256,7 @@ impl<T: Deployer + ?Sized> Deployer for Retry<T> {
         release: &ReleaseRef,
         query: &LogQuery,
     ) -> Result<ByteStream> {
-        self.again("logs", || self.inner.logs(config, release, query)).await
+        self.config.again("logs", || self.inner.logs(config, release, query)).await
     }
     fn traffic(&self) -> Option<&dyn TrafficRouter> {
         self.inner.traffic()
@@ -274,6 +274,6 @@ impl<T: Publisher + ?Sized> Publisher for Retry<T> {
         cx: &PublishContext<'_>,
         request: &PublishRequest<'_>,
     ) -> Result<Publication> {
-        self.unless(cx.cancel, "publish", || self.inner.publish(cx, request)).await
+        self.config.unless(cx.cancel, "publish", || self.inner.publish(cx, request)).await
     }
 }

@@ -126,7 +126,7 @@ async fn a_cancelled_call_is_not_repeated() {
         }
         get(&*inner).await
     };
-    assert!(retry(&inner).unless(&cancel, "apply", call).await.is_err());
+    assert!(RetryConfig::default().unless(&cancel, "apply", call).await.is_err());
     assert_eq!(inner.calls(), 2);
 }
 

@@ -64,7 +64,7 @@ impl TimeoutConfig {
     }
 
     /// Drops what takes too long. Only for calls whose contract allows it.
-    async fn drop_after<R>(
+    async fn drop_after<R: Send>(
         self,
         limit: Duration,
         operation: &'static str,
@@ -73,7 +73,7 @@ impl TimeoutConfig {
         time::timeout(limit, call).await.unwrap_or_else(|_| Err(late(operation, limit)))
     }
 
-    async fn read<R>(
+    async fn read<R: Send>(
         self,
         operation: &'static str,
         call: impl Future<Output = Result<R>> + Send,
@@ -83,7 +83,7 @@ impl TimeoutConfig {
 
     /// Cancels what takes too long and waits for its answer. Only if there is none within the grace
     /// it is dropped, and nobody knows what came of it.
-    pub(super) async fn cancel_after<R>(
+    pub(super) async fn cancel_after<R: Send>(
         self,
         limit: Duration,
         operation: &'static str,

@@ -59,7 +59,7 @@ macro_rules! span {
     };
 }
 
-async fn within<R>(span: Span, call: impl Future<Output = Result<R>> + Send) -> Result<R> {
+async fn within<R: Send>(span: Span, call: impl Future<Output = Result<R>> + Send) -> Result<R> {
     let answer = call.instrument(span.clone()).await;
     if let Err(error) = &answer {
         span.in_scope(|| {
