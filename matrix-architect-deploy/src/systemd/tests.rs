@@ -185,7 +185,7 @@ proptest! {
     #[test]
     fn no_archive_makes_anything_outside_its_folder(
         entries in prop::collection::vec(
-            ("([a-c]|\\.\\.|\\.)(/([a-c]|\\.\\.|l)){0,3}", "(\\.\\./){0,3}[a-c/.]{0,6}", 0..3_u8), 1..8
+            ("([a-c]|\\.\\.|\\.)(/([a-c]|\\.\\.|l)){0,3}", "(\\.\\.|[a-c])(/(\\.\\.|[a-c])){0,3}", 0..3_u8), 1..8
         )
     ) {
         let outer = tempfile::tempdir().unwrap();
