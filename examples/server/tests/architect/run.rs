@@ -124,3 +124,25 @@ fn logs_and_artifacts_of_a_job_can_be_had() {
     let artifacts = bench.run(&["artifacts", id, "--json"]).expect(0).json();
     assert!(artifacts.as_array().unwrap().len() > 1);
 }
+
+#[test]
+fn a_change_is_published_into_a_directory_and_as_a_branch() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let (origin, published) = (bench.path("origin.git"), bench.path("published"));
+    let (origin, published) = (origin.display().to_string(), published.display().to_string());
+    bench.git(&["clone", "-q", "--bare", ".", &origin]);
+    let before = bench.git(&["rev-parse", "main"]);
+    let arguments = ["--plan", &plan, "--json", "--ref", "main", "--publish-to", &published];
+    let arguments = [&arguments[..], &["--publish-git", &origin, "--publish-branch", "better"]];
+    let report = bench.run_change(&arguments.concat()).expect(0).json();
+    assert_eq!(report["job"]["publications"].as_array().unwrap().len(), 2);
+    let shown = ["-C", &origin, "show", "better:greeting.txt"];
+    assert_eq!(bench.git(&shown), "hello, world");
+    assert_eq!(bench.git(&["-C", &origin, "rev-parse", "main"]), before, "main is as it was");
+    let bundle = find(&bench.path("published"), "bundle.tar").expect("the bundle");
+    let (attestation, key) = (report["attestation"].as_str(), report["public_key"].as_str());
+    let bundle = bundle.display().to_string();
+    let words = ["verify", attestation.unwrap(), "--key", key.unwrap(), "--artifact", &bundle];
+    bench.run(&words).expect(0);
+}
