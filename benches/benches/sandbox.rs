@@ -6,6 +6,8 @@
 //! The sandbox's figures hold with everything on: namespaces, landlock, seccomp, cgroups where the
 //! machine lets us make some, output pumped, verdict and usage told, session closed and gone.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on stops")]
+
 use std::{
     hint::black_box,
     process::{Command as Process, Stdio},
