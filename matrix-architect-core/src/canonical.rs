@@ -32,7 +32,7 @@ pub fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
 /// The digest of the canonical bytes.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn digest(value: &impl Serialize) -> Result<Digest> {
     bytes(value).map(Digest::of)
 }

@@ -6,12 +6,15 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use matrix_architect_core::{
-    conformance::{Harness, Serves, artifact_store::Damages, secret_store::Provides},
-    fake::{FixedSecrets, MemoryArtifacts},
-    id::{Digest, TenantId},
+    conformance::{
+        Harness, Serves, approver::Answers, artifact_store::Damages, secret_store::Provides,
+    },
+    event::ApprovalRequest,
+    fake::{DeskApprover, FixedSecrets, MemoryArtifacts, ReadmePlanner},
+    id::{Digest, PrincipalId, TenantId},
     secret::SecretRef,
     time::Timestamp,
-    traits::{ArtifactStore, SecretStore},
+    traits::{Approver, ArtifactStore, Planner, SecretStore},
 };
 
 /// A backend in memory: reopening finds it as it was, and time does not matter to it.
@@ -68,4 +71,36 @@ mod artifacts {
 
 mod secrets {
     matrix_architect_core::secret_store_suite!(super::InMemory::default());
+}
+
+impl Serves<dyn Planner> for InMemory<ReadmePlanner> {
+    fn backend(&self) -> Arc<dyn Planner> {
+        Arc::<ReadmePlanner>::clone(&self.0)
+    }
+}
+
+impl Serves<dyn Approver> for InMemory<DeskApprover> {
+    fn backend(&self) -> Arc<dyn Approver> {
+        Arc::<DeskApprover>::clone(&self.0)
+    }
+}
+
+#[async_trait]
+impl Answers for InMemory<DeskApprover> {
+    async fn grant(&mut self, request: &ApprovalRequest, by: &PrincipalId) {
+        self.0.grant(&request.id, by.clone());
+    }
+    async fn asked(&self) -> usize {
+        self.0.questions().len()
+    }
+}
+
+mod planner {
+    use super::{InMemory, ReadmePlanner};
+    matrix_architect_core::planner_suite!(InMemory::<ReadmePlanner>::default());
+}
+
+mod approver {
+    use super::{DeskApprover, InMemory};
+    matrix_architect_core::approver_suite!(InMemory::<DeskApprover>::default());
 }

@@ -11,6 +11,8 @@ mod consent;
 mod crash;
 #[path = "engine/failure.rs"]
 mod failure;
+#[path = "engine/golden.rs"]
+mod golden;
 #[path = "engine/journey.rs"]
 mod journey;
 #[path = "engine/stop.rs"]

@@ -1,4 +1,4 @@
-//! Putting releases where they belong: every promise of [`Deployer`].
+//! Putting releases where they belong: every promise of [`Deployer`](crate::traits::Deployer).
 #![expect(clippy::missing_panics_doc, reason = "a case panics where the backend breaks its word")]
 #![expect(clippy::missing_errors_doc, reason = "an error fails the case")]
 
@@ -13,7 +13,7 @@ use crate::{
     traits::LogQuery,
 };
 
-/// Expands to one test per promise of [`Deployer`]. The expression makes a [`Target`] on which
+/// Expands to one test per promise of [`Deployer`](crate::traits::Deployer). The expression makes a [`Target`] on which
 /// nothing is deployed yet.
 #[macro_export]
 macro_rules! deployer_suite {

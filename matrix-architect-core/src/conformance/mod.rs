@@ -10,6 +10,7 @@
 //! }
 //! ```
 
+pub mod approver;
 pub mod artifact_store;
 pub mod check;
 pub mod claim;
@@ -18,6 +19,7 @@ pub mod files;
 mod harness;
 pub mod locks;
 pub mod log_store;
+pub mod planner;
 pub mod publisher;
 pub mod queue;
 pub mod records;

@@ -13,6 +13,7 @@
 //! # Ok::<(), matrix_architect_core::error::Error>(())
 //! ```
 
+mod approver;
 mod artifacts;
 mod clock;
 mod deployer;
@@ -21,6 +22,7 @@ mod ids;
 mod job;
 mod journal;
 mod log;
+mod planner;
 mod policy;
 mod publisher;
 mod release;
@@ -32,6 +34,7 @@ mod workspace;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use approver::DeskApprover;
 pub use artifacts::MemoryArtifacts;
 pub use clock::{FixedClock, StepClock};
 pub use deployer::MemoryDeployer;
@@ -40,6 +43,7 @@ pub use ids::CountingIds;
 pub use job::{job, job_ref};
 pub use journal::MemoryJournal;
 pub use log::CollectedLog;
+pub use planner::ReadmePlanner;
 pub use policy::FixedPolicy;
 pub use publisher::MemoryPublisher;
 pub use release::gated_release;

@@ -34,8 +34,8 @@ pub enum Answer {
 /// Asks somebody whether a change may go on.
 ///
 /// # Contract
-/// 1. The same question asked twice is one question.
-/// 2. An answer is to the question's binding and to nothing else.
+/// 1. `the_same_question_twice_is_one_question`, by its id.
+/// 2. `an_answer_is_to_its_question_alone`: to that id and binding, and to nothing else.
 ///
 /// # Cancellation
 /// May be dropped.

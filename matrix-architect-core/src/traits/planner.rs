@@ -43,7 +43,8 @@ impl<'a> PlanRequest<'a> {
 /// Makes a plan from a goal. What it returns is untrusted input like any other plan.
 ///
 /// # Contract
-/// 1. A returned plan passes [`Plan::validate`].
+/// 1. `a_returned_plan_is_valid`: it passes [`Plan::validate`].
+/// 2. `a_cancelled_request_ends` with `Cancelled`.
 ///
 /// # Idempotence
 /// A second call may return another plan.
