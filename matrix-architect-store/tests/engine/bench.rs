@@ -121,7 +121,7 @@ fn parts(stores: &Stores) -> EngineBuilder {
         .secrets(Arc::new(NoSecrets))
         .sandbox(Arc::new(NoSandbox))
         .clock(Arc::new(SystemClock))
-        .ids(Arc::new(SystemIds::default()))
+        .ids(Arc::new(SystemIds))
         .builder_id("https://example.org/architect")
         .lease_term(Duration::from_secs(1))
         .backoff(Duration::from_millis(10))
