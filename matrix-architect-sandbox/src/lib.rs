@@ -1,8 +1,17 @@
-//! Skeleton.
+//! Where a change is prepared and judged.
+//!
+//! - [`workspace`]: code in and out. Checkouts that run nothing of the repository, plans resolved on
+//!   a base, patches applied as a whole or not at all, hostile archives unpacked safely.
+//! - `native`: commands that nobody trusts, run by the kernel's own means: namespaces, cgroups,
+//!   seccomp, landlock. No daemon and no external binary.
+//! - `verify`: the suites of a project, what their tools print, and the judgement of both by the
+//!   rules of the tree before the change.
+//!
+//! Everything here implements a trait of
+//! [`matrix_architect_core::traits`] and is held to it by core's conformance suites.
 
 #[cfg(all(feature = "native", target_os = "linux"))]
 pub mod native;
-pub mod workspace;
-
 #[cfg(feature = "verify")]
 pub mod verify;
+pub mod workspace;

@@ -3,6 +3,8 @@
 #![cfg(all(feature = "memory", feature = "sqlite"))]
 
 mod common;
+#[path = "common/spoiled.rs"]
+mod spoiled;
 
 mod memory {
     mod store {
@@ -30,7 +32,7 @@ mod memory {
         matrix_architect_core::log_store_suite!(Harness::fresh());
     }
     mod artifacts {
-        use crate::common::memory::ArtifactHarness;
+        use crate::spoiled::ArtifactHarness;
         matrix_architect_core::artifact_store_suite!(ArtifactHarness::default());
     }
 }

@@ -109,6 +109,16 @@ mod store {
     matrix_architect_core::store_suite!(Layered(Harness::fresh()));
 }
 
+mod queue {
+    use super::{Layered, memory::Harness};
+    matrix_architect_core::queue_suite!(Layered(Harness::fresh()));
+}
+
+mod log_store {
+    use super::{Layered, memory::Harness};
+    matrix_architect_core::log_store_suite!(Layered(Harness::fresh()));
+}
+
 mod artifacts {
     use super::{Folder, Layered};
     matrix_architect_core::artifact_store_suite!(Layered(Folder::fresh().await));

@@ -23,6 +23,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::common;
 
 /// Every kind of event that may be legal now, in a shape that fits the record.
+#[expect(clippy::too_many_lines, reason = "a list of all of them")]
 fn palette(record: &JobRecord, at: Timestamp) -> Vec<Event> {
     let digest = Digest::of(b"content");
     let failure = Failure::new("flaky", "it failed");
