@@ -105,7 +105,9 @@ impl Attempt {
             Some(stage) => Event::Started { stage, worker },
             None => Event::RollbackStarted { worker },
         };
-        self.writer.commit(vec![started], Vec::new()).await?;
+        if !Self::unless_moved(self.writer.commit(vec![started], Vec::new()).await)? {
+            return Ok(());
+        }
 
         let cancel = Cancel::new();
         let deadline = self.writer.state().await.deadline;
@@ -138,7 +140,20 @@ impl Attempt {
             Err(error) if error.is_fenced() => return Err(error),
             Err(error) => (vec![self.answer(stage, reason, &error).await], Vec::new()),
         };
-        self.writer.commit(events, keeps).await
+        Self::unless_moved(self.writer.commit(events, keeps).await)?;
+        Ok(())
+    }
+
+    /// Whether the commit had its effect. A job that somebody moved meanwhile (a wish to stop
+    /// between two stages, a new plan in the middle of one) is no fault: it is looked at again.
+    fn unless_moved(outcome: Result<()>) -> Result<bool> {
+        match outcome {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_conflict() && error.code_str() == "illegal_transition" => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The event that an error of a stage becomes.
