@@ -4,12 +4,14 @@
 //! its own writes those three lines again with its own adapter in them:
 //!
 //! ```no_run
+//! use std::sync::Arc;
+//! use matrix_architect_deploy::none::NoneDeployer;
 //! use matrix_architect_server::{Composition, cli};
-//! # use std::sync::Arc;
-//! # fn mine() -> Arc<dyn matrix_architect_core::traits::Deployer> { unimplemented!() }
+//! use matrix_architect_store::system::SystemClock;
 //!
 //! fn main() -> std::process::ExitCode {
-//!     cli::main(Composition::new().deployer("mine", mine()))
+//!     let mine = NoneDeployer::new(Arc::new(SystemClock)); // any `Deployer`
+//!     cli::main(Composition::new().deployer("mine", Arc::new(mine)))
 //! }
 //! ```
 //!
