@@ -212,6 +212,12 @@ impl JobSpec {
         if self.goal.trim().is_empty() || self.goal.len() > 10_000 {
             return wrong("goal", "the goal is empty or longer than 10,000 bytes");
         }
+        if self.repo.has_credentials() {
+            // The URL is not repeated.
+            return Err(Error::invalid("the URL holds credentials")
+                .context("field", "repo.url")
+                .advice("name them by reference in repo.credentials, such as env://GIT_TOKEN"));
+        }
         if let Change::Plan(plan) = &self.change {
             plan.validate()?;
         }

@@ -78,6 +78,16 @@ impl RepoSpec {
         }
     }
 
+    /// Whether the URL itself holds a user or a password that would be stored and shown. The user
+    /// of an ssh URL is part of its address.
+    pub fn has_credentials(&self) -> bool {
+        let Self::Git { url, .. } = self else { return false };
+        let Some((scheme, rest)) = url.split_once("://") else { return false };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let Some((user, _)) = authority.rsplit_once('@') else { return false };
+        scheme.starts_with("http") || user.contains(':')
+    }
+
     /// The repository as a URI, for evidence; never with credentials.
     pub fn uri(&self) -> String {
         match self {
@@ -364,4 +374,27 @@ pub struct StepExecution {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_credentials_is_told_from_one_without() {
+        let git = |url: &str| RepoSpec::Git {
+            url: url.to_owned(),
+            reference: None,
+            subfolder: None,
+            credentials: None,
+            submodules: false,
+        };
+        for url in ["https://u:p@h/r", "https://token@h/r", "ssh://u:p@h/r", "http://a@b:1@h/"] {
+            assert!(git(url).has_credentials(), "{url}");
+        }
+        for url in ["https://h/r@1", "ssh://git@h/r", "git@h:r", "file:///srv/a@b", "https://h?a@b"]
+        {
+            assert!(!git(url).has_credentials(), "{url}");
+        }
+    }
 }

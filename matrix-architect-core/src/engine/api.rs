@@ -9,7 +9,7 @@ use crate::{
     event::{Actor, Event, EventEnvelope, Grant, Resolution},
     id::{ApprovalId, CommitId, JobId},
     job::{Job, JobSpec, NewJob},
-    pipeline::{JobRecord, Phase},
+    pipeline::{JobRecord, Phase, Stage},
     principal::{Permission, Principal},
     tenant::JobRef,
     traits::{ByteStream, Commit, JobPage, JobQuery, LogId, LogPage},
@@ -232,9 +232,14 @@ impl Engine {
     /// Has a job planned again on the base as it is now. Every approval dies with the old plan.
     ///
     /// # Errors
-    /// `Denied` without `job:update`, `NotFound`, `Conflict` if a target was touched already.
+    /// `Denied` without `job:update`, `NotFound`, `Conflict` if a target was touched already or the
+    /// change is being made public.
     pub async fn replan(&self, principal: &Principal, id: &JobId, reason: String) -> Result<Job> {
-        self.act(principal, Permission::JobUpdate, id, |_| {
+        self.act(principal, Permission::JobUpdate, id, |record| {
+            if record.state.phase == Phase::Running(Stage::Publish) {
+                return Err(Error::new(ErrorKind::Conflict, "the change is being made public")
+                    .context("job", &record.job.id));
+            }
             Ok(Event::Replanned { reason: reason.clone() })
         })
         .await

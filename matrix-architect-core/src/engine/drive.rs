@@ -140,8 +140,24 @@ impl Attempt {
             Err(error) if error.is_fenced() => return Err(error),
             Err(error) => (vec![self.answer(stage, reason, &error).await], Vec::new()),
         };
-        Self::unless_moved(self.writer.commit(events, keeps).await)?;
-        Ok(())
+        let committed = self.writer.commit(events, keeps).await;
+        if Self::unless_moved(committed)? {
+            return Ok(());
+        }
+        self.give_up_if_stuck(stage).await
+    }
+
+    /// What a stage came to was not legal. If nobody moved the job, it never will be: the stage has
+    /// failed, for instance because the base moved more often than a job may be planned.
+    async fn give_up_if_stuck(&self, stage: Option<Stage>) -> Result<()> {
+        let failure = Failure::new("not_legal", "what the stage came to is not allowed any more")
+            .next("look at the job's history and submit the change again");
+        let event = match (self.writer.state().await.phase, stage) {
+            (Phase::Running(now), Some(stage)) if now == stage => Event::Failed { stage, failure },
+            (Phase::RollingBack, None) => Event::RollbackFailed { failure },
+            _ => return Ok(()),
+        };
+        self.writer.commit(vec![event], Vec::new()).await
     }
 
     /// Whether the commit had its effect. A job that somebody moved meanwhile (a wish to stop
@@ -179,6 +195,8 @@ impl Attempt {
         let redactor = self.seen.redactor();
         let mut failure = failure.clone();
         failure.message = redactor.redact_str(&failure.message);
+        failure.location = failure.location.map(|location| redactor.redact_str(&location));
+        failure.next_action = failure.next_action.map(|action| redactor.redact_str(&action));
         failure
     }
 

@@ -12,6 +12,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::Parts;
 use crate::{
+    error::{Error, ErrorKind},
     tenant::JobRef,
     time::Timestamp,
     traits::{Cancel, Fence, Renewal},
@@ -104,7 +105,13 @@ async fn beat(parts: Arc<Parts>, held: Held, stage: Watched, reason: Arc<AtomicU
             stop(StopReason::Deadline);
         }
         let sent = Instant::now();
-        match parts.queue.renew(&held.job, held.fence, term).await {
+        // A store that hangs must not keep us from noticing that the term is over.
+        let left = term.saturating_sub(held.age()).max(Duration::from_millis(50));
+        let renewal = parts.queue.renew(&held.job, held.fence, term);
+        let renewal = tokio::time::timeout(left, renewal).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout, "the store did not answer within the term"))
+        });
+        match renewal {
             Ok(Renewal::Held) => held.renewed(sent),
             Ok(Renewal::Cancelling) => {
                 held.renewed(sent);

@@ -55,7 +55,9 @@ impl EvidenceSink for JobSink<'_> {
         let redactor = self.secrets.redactor();
         evidence.summary = redactor.redact_str(&evidence.summary);
         for finding in &mut evidence.findings {
+            finding.name = redactor.redact_str(&finding.name);
             finding.message = redactor.redact_str(&finding.message);
+            finding.file = finding.file.take().map(|file| redactor.redact_str(&file));
         }
         for detail in evidence.details.values_mut() {
             *detail = redactor.redact_json(detail.take());

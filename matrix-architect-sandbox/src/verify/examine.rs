@@ -142,8 +142,7 @@ impl<'a> Examiner<'a> {
         evidence.summary = judgement.summary;
         evidence.tests = report.tests;
         details.insert("findings_total".to_owned(), report.findings.len().into());
-        details
-            .extend(report.coverage.map(|percent| ("percent".to_owned(), percent.into())));
+        details.extend(report.coverage.map(|percent| ("percent".to_owned(), percent.into())));
         evidence.findings = most_telling(report.findings);
         evidence.details = details;
         evidence.artifacts = artifacts;

@@ -138,3 +138,61 @@ async fn a_job_out_of_time_is_stopped() {
     let job = bench.run(spec).await;
     assert_eq!(job.failure.unwrap().code, "deadline_exceeded");
 }
+
+#[tokio::test]
+async fn a_job_that_found_its_release_live_does_not_take_it_down() {
+    let bench = Bench::new(Plans::default()).await;
+    let first = bench.run(spec()).await;
+    assert_eq!(first.status, JobStatus::Succeeded);
+
+    bench.publisher.fail_once(broken());
+    let mut second = spec();
+    second.constraints.on_publish_failure = OnPublishFailure::RollBack;
+    let job = bench.run(second).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    assert!(bench.kinds(&job).await.contains(&"rolled_back"));
+    assert!(bench.deployer.live(TARGET).is_some(), "the first job's release is gone");
+}
+
+#[tokio::test]
+async fn a_target_somebody_else_fences_is_no_lost_lease() {
+    let bench = Bench::new(Plans::default()).await;
+    bench.deployer.fail_once(Error::new(ErrorKind::Fenced, "a later deployer was here"));
+    let job = bench.run(spec()).await;
+    assert_eq!(job.failure.unwrap().code, "target_fenced");
+}
+
+#[tokio::test]
+async fn a_base_that_always_moves_ends_the_job() {
+    let bench = Bench::new(Plans::default()).await;
+    let mut spec = spec();
+    spec.constraints.min_approvals = 1;
+    let mut job = bench.run(spec).await;
+    for digit in ['b', 'c', 'd', 'e'] {
+        if job.status != JobStatus::WaitingApproval {
+            break;
+        }
+        bench.engine.approve(&crate::bench::reviewer(), &job.id, None).await.unwrap();
+        bench.workspace.push(crate::bench::commit(digit), crate::bench::tree("moved\n"));
+        job = bench.drive(&job).await;
+    }
+    assert_eq!((job.status, job.generation), (JobStatus::Failed, 3));
+    assert_eq!(job.failure.unwrap().code, "not_legal");
+}
+
+#[tokio::test]
+async fn a_url_with_a_password_is_refused_before_anything_is_stored() {
+    let bench = Bench::new(Plans::default()).await;
+    let mut spec = spec();
+    spec.repo = matrix_architect_core::plan::RepoSpec::Git {
+        url: "https://ada:hunter2-hunter2@example.org/r".to_owned(),
+        reference: None,
+        subfolder: None,
+        credentials: None,
+        submodules: false,
+    };
+    let error = bench.engine.submit(&author(), spec).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    let query = matrix_architect_core::traits::JobQuery::default();
+    assert!(bench.engine.jobs(&author(), &query).await.unwrap().jobs.is_empty());
+}

@@ -52,7 +52,7 @@ async fn apply(
     let request = DeployRequest { config: config.clone(), release: release.clone() };
     let applied = deployer.apply(&target::context(cx, &lock, &journal), &request).await;
     lock.release(cx).await;
-    let applied = applied?;
+    let applied = applied.map_err(target::fenced)?;
     let health = health(cx, &name, &applied);
     let events = vec![
         Event::EvidenceRecorded(Box::new(health)),

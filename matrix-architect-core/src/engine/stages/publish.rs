@@ -19,7 +19,10 @@ use crate::{
 pub(crate) async fn run(cx: &StageContext<'_>) -> Result<DeliveryOutcome> {
     let record = cx.writer.record().await;
     // Nothing is live and nothing is public: the change can still be judged on the new base.
-    let untouched = !record.state.has_effects() && record.job.publications.is_empty();
+    // The attestation is kept before any publisher runs: once it is there, a moved base may be our
+    // own push.
+    let begun = record.job.artifact_named("attestation").is_some();
+    let untouched = !record.state.has_effects() && !begun;
     if untouched && let Some(reason) = cx.moved_base().await? {
         return Ok(DeliveryOutcome::BaseMoved(reason));
     }

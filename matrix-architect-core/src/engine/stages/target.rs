@@ -90,6 +90,20 @@ pub(crate) fn context<'a>(
     )
 }
 
+/// A target that has seen a later deployer is no lost lease: this job still is ours, but somebody
+/// deploys there whose locks we do not share.
+pub(crate) fn fenced(error: Error) -> Error {
+    if !error.is_fenced() {
+        return error;
+    }
+    Error::new(ErrorKind::Conflict, "the target has seen a later deployer")
+        .code("target_fenced")
+        .advice(
+            "let one installation alone deploy there, or remove what the other left of its lock",
+        )
+        .source(error)
+}
+
 /// The configuration of the target of that name.
 pub(crate) fn config<'a>(
     deployments: &'a [DeploymentConfig],
