@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use matrix_architect_core::{
+    engine::Worker,
     error::{Error, ErrorKind, Result},
     id::{PrincipalId, TenantId, WorkerId},
     principal::Role,
@@ -182,7 +183,7 @@ impl Server {
         for _ in 0..self.workers {
             let worker = engine.worker(WorkerId::from_number(SystemIds.next()));
             let drain = shutdown.child();
-            workers.spawn(async move { worker.run(&drain).await });
+            workers.spawn(keep_working(worker, drain));
         }
         let app = App::new(
             engine.clone(),
@@ -204,6 +205,17 @@ impl Server {
         served.map_err(|cause| {
             Error::new(ErrorKind::Unavailable, "the listener failed").source(cause)
         })
+    }
+}
+
+/// Works until drained. A backend that panics costs the job its lease, not the server its worker.
+async fn keep_working(worker: Worker, drain: Cancel) {
+    while !drain.is_cancelled() {
+        let (worker, drain) = (worker.clone(), drain.clone());
+        let work = tokio::spawn(async move { worker.run(&drain).await });
+        if let Err(panic) = work.await {
+            tracing::error!(%panic, "a worker ended in the middle of a job and begins anew");
+        }
     }
 }
 

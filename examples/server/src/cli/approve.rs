@@ -46,7 +46,9 @@ impl Approve {
             (false, JobStatus::WaitingApproval) => "approved; it waits for more".to_owned(),
             (false, _) if context.global.server.is_some() => "approved".to_owned(),
             (false, _) => {
-                let resume = ["architect", "resume", job.id.as_str()].map(ToOwned::to_owned);
+                let data = context.home()?.path().display().to_string();
+                let resume = ["architect", "resume", job.id.as_str(), "--data", &data];
+                let resume = resume.map(ToOwned::to_owned);
                 format!("approved; go on with: {}", shell(&resume))
             }
         };

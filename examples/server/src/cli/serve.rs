@@ -33,6 +33,8 @@ impl Serve {
         let composition = context.composition.clone().allow_degraded(self.allow_degraded);
         crate::logging::install(context.environment.log.as_deref(), "info", composition.clock());
         let home = context.home()?;
+        // Before anybody is told that the server is there and may want it to stop.
+        let shutdown = shutdown()?;
         let server = Server::builder()
             .composition(composition)
             .data(home.path())
@@ -46,7 +48,7 @@ impl Serve {
             context.screen.note(&format!("wrote the first administrator's token to {path}"));
         }
         tracing::info!(address = %server.address()?, workers = self.workers, "server started");
-        server.run(&shutdown()?).await?;
+        server.run(&shutdown).await?;
         tracing::info!("server stopped");
         Ok(Exit::Done)
     }

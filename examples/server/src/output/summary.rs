@@ -71,10 +71,18 @@ fn facts(screen: Screen, report: &RunReport) -> Vec<String> {
         lines.push(format!("approve      {}", shell(command)));
         lines.push(
             "             then the same `architect run` again, or: ".to_owned()
-                + &shell(&["architect".into(), "resume".into(), job.id.to_string()]),
+                + &shell(&resume(job, command)),
         );
     }
     lines
+}
+
+/// The command that goes on, in the same data directory as the one that approves.
+fn resume(job: &Job, approve: &[String]) -> Vec<String> {
+    let mut words = vec!["architect".to_owned(), "resume".to_owned(), job.id.to_string()];
+    let data = approve.iter().position(|word| word == "--data");
+    words.extend(data.into_iter().flat_map(|at| approve[at..].iter().take(2).cloned()));
+    words
 }
 
 fn outcome(screen: Screen, job: &Job) -> String {
