@@ -5,6 +5,7 @@ mod api;
 mod approval;
 mod bad_input;
 mod interrupted;
+mod killed;
 mod run;
 mod samples;
 mod support;
