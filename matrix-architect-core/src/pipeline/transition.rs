@@ -60,7 +60,7 @@ impl JobState {
         match (self.phase, event) {
             (P::Ready(s), E::Started { stage, .. }) if s == *stage => self.start(s, at),
             (P::Ready(_), E::CancelRequested { .. }) => Ok(self.end(Ending::Cancelled)),
-            (P::Ready(_) | P::Running(_), E::DeadlineExceeded) => Ok(self.end(deadline())),
+            (P::Ready(s) | P::Running(s), E::DeadlineExceeded) => Ok(self.fail(s, &deadline())),
             (P::Ready(s), E::Replanned { .. }) if s != Stage::Plan => self.replan(),
 
             (P::Running(s), E::Finished(output)) if s == output.stage() => self.finish(output),
@@ -237,6 +237,9 @@ impl JobState {
     }
 
     fn fail(&self, stage: Stage, failure: &Failure) -> Self {
+        if self.cancelling {
+            return self.end(Ending::Cancelled);
+        }
         let ending = Ending::Failed(failure.clone());
         let keeps = self.limits.on_publish_failure == OnPublishFailure::Keep;
         if stage == Stage::Publish && keeps {
@@ -253,10 +256,10 @@ impl JobState {
         }
         let losses = self.counters.losses.saturating_add(1);
         if losses > self.limits.max_losses {
-            return self.end(Ending::Failed(
+            let failure =
                 Failure::new("workers_lost", format!("{losses} workers were lost in {stage}"))
-                    .next("look for what kills the worker: memory, disk, or the change itself"),
-            ));
+                    .next("look for what kills the worker: memory, disk, or the change itself");
+            return self.fail(stage, &failure);
         }
         let mut next = self.at(Phase::Ready(stage));
         next.counters.losses = losses;
@@ -438,9 +441,7 @@ impl JobState {
     }
 }
 
-fn deadline() -> Ending {
-    Ending::Failed(
-        Failure::new("deadline_exceeded", "the job took longer than constraints.max_duration")
-            .next("raise constraints.max_duration or make the checks faster"),
-    )
+fn deadline() -> Failure {
+    Failure::new("deadline_exceeded", "the job took longer than constraints.max_duration")
+        .next("raise constraints.max_duration or make the checks faster")
 }

@@ -95,8 +95,9 @@ fn step_violations(before: &JobState, event: &Event, after: &JobState) -> Vec<St
         found.push(format!("a target was forgotten by {}", name(event)));
     }
     let accepted = matches!(event, Event::OperatorResolved { .. });
-    let kept = matches!(event, Event::Failed { stage: Stage::Publish, .. })
-        || (matches!(event, Event::AttemptFailed { stage: Some(Stage::Publish), .. }));
+    // A release stays when publishing it failed, in whichever way, unless told otherwise.
+    let publishing = before.phase.stage() == Some(Stage::Publish);
+    let kept = publishing && !before.cancelling && after.phase == Phase::Failed;
     let dead = matches!(after.phase, Phase::Failed | Phase::Cancelled);
     if dead && after.has_effects() && !accepted && !kept {
         found.push(format!("{} ended the job with a target touched", name(event)));
