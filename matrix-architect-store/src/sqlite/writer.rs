@@ -160,10 +160,27 @@ impl Task {
     }
 
     async fn attempt(&mut self, group: &mut [Box<dyn Waiting>]) -> Result<(), sqlx::Error> {
-        let mut tx = self.connection.begin_with("begin immediate").await?;
+        self.say("begin immediate").await?;
+        let mut outcome = Ok(());
         for one in group {
-            one.run(&mut tx, self.clock.now()).await?;
+            outcome = one.run(&mut self.connection, self.clock.now()).await;
+            if outcome.is_err() {
+                break;
+            }
         }
-        tx.commit().await
+        if outcome.is_ok() {
+            outcome = self.say("commit").await;
+        }
+        if outcome.is_err() {
+            // After some faults, a full disk among them, SQLite has undone the transaction itself
+            // and refuses to do it again. That is why the statements are spelt out here: the
+            // library's transaction would count itself as open for ever after.
+            let _ = self.say("rollback").await;
+        }
+        outcome
+    }
+
+    async fn say(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(statement).execute(&mut self.connection).await.map(drop)
     }
 }

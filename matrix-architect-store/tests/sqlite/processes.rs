@@ -26,7 +26,10 @@ fn a_process_that_leases() {
             let request = LeaseRequest::new(id, WorkerId::from_number(worker));
             // Long enough for the parent to begin, however busy the machine is.
             let wait = Duration::from_secs(if round == 0 { 60 } else { 3 });
-            let leases = store.lease(&request.max(3).wait(wait)).await.unwrap();
+            let leases = store
+                .lease(&request.max(3).wait(wait).term(Duration::from_mins(10)))
+                .await
+                .unwrap();
             if leases.is_empty() {
                 break;
             }

@@ -4,6 +4,7 @@
 mod api;
 mod approval;
 mod bad_input;
+mod full;
 mod interrupted;
 mod killed;
 mod run;
