@@ -14,7 +14,12 @@ pub struct NoSandbox;
 #[async_trait]
 impl Sandbox for NoSandbox {
     fn capabilities(&self) -> SandboxCapabilities {
-        SandboxCapabilities { driver: "none".to_owned(), enforcement: Vec::new() }
+        SandboxCapabilities {
+            driver: "none".to_owned(),
+            enforcement: Vec::new(),
+            egress: false,
+            services: false,
+        }
     }
 
     async fn open(&self, _tree: &dyn Tree, _spec: &SessionSpec) -> Result<Box<dyn Session>> {

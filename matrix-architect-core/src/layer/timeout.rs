@@ -18,11 +18,11 @@ use crate::{
     tenant::JobRef,
     traits::{
         ArtifactStore, Body, ByteStream, Cancel, Candidate, Collect, Command, Commit, Committed,
-        DeployCapabilities, DeployContext, DeployPlan, DeployRequest, Deployer, Exit, Fence,
-        JobPage, JobQuery, Lease, LeaseRequest, LogId, LogPage, LogQuery, LogStore, Message,
+        Connection, DeployCapabilities, DeployContext, DeployPlan, DeployRequest, Deployer, Exit,
+        Fence, JobPage, JobQuery, Lease, LeaseRequest, LogId, LogPage, LogQuery, LogStore, Message,
         Output, PublishCapabilities, PublishContext, PublishRequest, Publisher, Queue, QueueStats,
-        Renewal, RollbackRequest, Sandbox, SandboxCapabilities, ScrubReport, SecretStore, Session,
-        SessionSpec, Store, TrafficRouter, Tree,
+        Renewal, RollbackRequest, Sandbox, SandboxCapabilities, ScrubReport, SecretStore, Service,
+        ServiceState, Session, SessionSpec, Store, TrafficRouter, Tree,
     },
 };
 
@@ -289,6 +289,18 @@ impl Session for TimedSession {
         let child = cancel.child();
         let run = self.inner.run(command, output, &child);
         self.config.cancel_after(limit, "session.run", child.clone(), run).await
+    }
+    async fn start(&self, service: &Service, cancel: &Cancel) -> Result<()> {
+        let limit = service.patience.saturating_add(self.config.call);
+        let child = cancel.child();
+        let start = self.inner.start(service, &child);
+        self.config.cancel_after(limit, "session.start", child.clone(), start).await
+    }
+    async fn services(&self) -> Result<Vec<ServiceState>> {
+        self.config.read("session.services", self.inner.services()).await
+    }
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        self.config.read("session.connections", self.inner.connections()).await
     }
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {
         self.config.read("session.collect", self.inner.collect(what)).await

@@ -17,11 +17,11 @@ use crate::{
     tenant::JobRef,
     traits::{
         ArtifactStore, Body, ByteStream, Cancel, Candidate, Collect, Command, Commit, Committed,
-        DeployCapabilities, DeployContext, DeployPlan, DeployRequest, Deployer, Exit, Fence,
-        JobPage, JobQuery, Lease, LeaseRequest, LogId, LogPage, LogQuery, LogStore, Message,
+        Connection, DeployCapabilities, DeployContext, DeployPlan, DeployRequest, Deployer, Exit,
+        Fence, JobPage, JobQuery, Lease, LeaseRequest, LogId, LogPage, LogQuery, LogStore, Message,
         Output, PublishCapabilities, PublishContext, PublishRequest, Publisher, Queue, QueueStats,
-        Renewal, RollbackRequest, Sandbox, SandboxCapabilities, ScrubReport, SecretStore, Session,
-        SessionSpec, Store, TrafficRouter, Tree,
+        Renewal, RollbackRequest, Sandbox, SandboxCapabilities, ScrubReport, SecretStore, Service,
+        ServiceState, Session, SessionSpec, Store, TrafficRouter, Tree,
     },
 };
 
@@ -230,6 +230,18 @@ impl Session for TracedSession {
         let program = command.argv.first().map_or("", String::as_str);
         let span = span!(self, "session", "run", session = self.session, program);
         within(span, self.inner.run(command, output, cancel)).await
+    }
+    async fn start(&self, service: &Service, cancel: &Cancel) -> Result<()> {
+        let span = span!(self, "session", "start", session = self.session, service = service.name);
+        within(span, self.inner.start(service, cancel)).await
+    }
+    async fn services(&self) -> Result<Vec<ServiceState>> {
+        let span = span!(self, "session", "services", session = self.session);
+        within(span, self.inner.services()).await
+    }
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        let span = span!(self, "session", "connections", session = self.session);
+        within(span, self.inner.connections()).await
     }
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {
         let span = span!(self, "session", "collect", session = self.session);

@@ -10,6 +10,7 @@ mod deployer;
 mod journal;
 mod locks;
 mod log_store;
+mod network;
 mod planner;
 mod policy;
 mod publisher;
@@ -17,6 +18,7 @@ mod queue;
 mod records;
 mod sandbox;
 mod secret_store;
+mod service;
 mod signer;
 mod store;
 mod tree;
@@ -35,6 +37,9 @@ pub use deployer::{
 pub use journal::Journal;
 pub use locks::{LockKey, Locks};
 pub use log_store::{LogId, LogPage, LogStore};
+pub use network::{
+    AddressRange, AllowedHost, Connection, ConnectionOutcome, Egress, Network, PrivateHost,
+};
 pub use planner::{PlanRequest, Planner};
 pub use policy::Policy;
 pub use publisher::{PublishCapabilities, PublishContext, PublishRequest, Publisher};
@@ -45,6 +50,7 @@ pub use sandbox::{
     OutputStream, OutputSummary, Sandbox, SandboxCapabilities, Session, SessionSpec, Usage,
 };
 pub use secret_store::SecretStore;
+pub use service::{Readiness, Service, ServiceState};
 pub use signer::{KeyInfo, SignatureAlgorithm, Signer};
 pub use store::{Candidate, Commit, Committed, Fence, JobPage, JobQuery, Message, Operator, Store};
 pub use tree::{EntryKind, Tree, TreeEntry};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteStream, Cancel, Fence, Tree};
+use super::{ByteStream, Cancel, Connection, Fence, Network, Service, ServiceState, Tree};
 use crate::{error::Result, id::SessionId, path::RelPath, tenant::JobRef};
 
 /// Bounds of one command, and of the session's writable space.
@@ -150,6 +150,8 @@ pub struct SessionSpec {
     pub env: BTreeMap<String, String>,
     /// Read-only host paths beside the toolchains, such as vendored dependencies.
     pub binds: Vec<Bind>,
+    /// What it may reach.
+    pub network: Network,
     /// Whether a limit or layer that cannot be enforced here is recorded instead of refused.
     pub allow_degraded: bool,
 }
@@ -163,6 +165,7 @@ impl SessionSpec {
             limits: Limits::default(),
             env: BTreeMap::new(),
             binds: Vec::new(),
+            network: Network::Isolated,
             allow_degraded: false,
         }
     }
@@ -300,6 +303,10 @@ pub struct SandboxCapabilities {
     pub driver: String,
     /// How each limit and layer would be held.
     pub enforcement: Vec<LimitReport>,
+    /// Whether sessions can be given an [`Egress`](super::Egress).
+    pub egress: bool,
+    /// Whether services can run beside a session's commands.
+    pub services: bool,
 }
 
 /// What is taken out of a session.
@@ -347,8 +354,19 @@ impl Collect {
 /// 14. `a_program_that_is_not_there_is_not_found`: the error's kind is `NotFound` and its code
 ///     `program_not_found`, so that a missing tool is never taken for a failed check.
 ///
+/// 15. `an_allowed_host_is_reached_and_written_down`, where the capabilities say `egress`.
+/// 16. `a_host_that_is_not_allowed_is_refused_by_name`, and is written down.
+/// 17. `there_is_no_way_out_beside_the_proxy`: neither by address nor by name.
+/// 18. `a_service_is_ready_before_start_returns` and shares network and files with the commands
+///     after it, where the capabilities say `services`.
+/// 19. `a_service_that_does_not_become_ready_is_told` with what it wrote: the error's kind is
+///     `Unavailable` and its code `service_not_ready`.
+/// 20. `what_is_not_supported_is_refused`: an egress or a service that the sandbox cannot provide
+///     is `Unsupported`, never ignored.
+///
 /// # Cancellation
-/// `run` takes a `Cancel` and is not dropped; if it is all the same, the session is closed.
+/// `run` and `start` take a `Cancel` and are not dropped; if one is all the same, the
+/// session is closed.
 #[async_trait]
 pub trait Sandbox: Debug + Send + Sync + 'static {
     /// What it can do here. Probed once, for real.
@@ -371,6 +389,15 @@ pub trait Session: Debug + Send + Sync {
         output: &mut dyn Output,
         cancel: &Cancel,
     ) -> Result<Exit>;
+
+    /// Starts a service beside the commands and returns when it is ready. It ends with the session.
+    async fn start(&self, service: &Service, cancel: &Cancel) -> Result<()>;
+
+    /// How the services do, in the order of their start.
+    async fn services(&self) -> Result<Vec<ServiceState>>;
+
+    /// What the session wanted to reach since it was opened, in order; the first 10,000.
+    async fn connections(&self) -> Result<Vec<Connection>>;
 
     /// Takes files out, as a tar archive whose content is hostile.
     async fn collect(&self, what: &Collect) -> Result<ByteStream>;

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{
-        Enforcement, LimitReport, Limits, Sandbox, SandboxCapabilities, Session, SessionSpec, Tree,
+        Enforcement, LimitReport, Limits, Network, Sandbox, SandboxCapabilities, Session,
+        SessionSpec, Tree,
     },
 };
 
@@ -174,12 +175,23 @@ impl Sandbox for NativeSandbox {
         let limits = Limits::default();
         let held = self.0.group(&limits).ok();
         let enforcement = run::enforcement(&self.0, held.as_ref(), &limits);
-        SandboxCapabilities { driver: "native".to_owned(), enforcement }
+        SandboxCapabilities {
+            driver: "native".to_owned(),
+            enforcement,
+            egress: false,
+            services: false,
+        }
     }
 
     async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
         bounds::check_limits(&spec.limits)?;
         bounds::check_binds(&spec.binds)?;
+        if spec.network != Network::Isolated {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the native sandbox gives sessions no network yet",
+            ));
+        }
         let layers = self.0.layers();
         if !spec.allow_degraded {
             refuse_absent(&layers)?;

@@ -13,7 +13,10 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
-    traits::{ByteStream, Cancel, Collect, Command, Exit, Output, Session, SessionSpec, Tree},
+    traits::{
+        ByteStream, Cancel, Collect, Command, Connection, Exit, Output, Service, ServiceState,
+        Session, SessionSpec, Tree,
+    },
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, unix::AsyncFd},
@@ -146,6 +149,21 @@ impl Session for NativeSession {
         cancel: &Cancel,
     ) -> Result<Exit> {
         run::run(self, command, output, cancel).await
+    }
+
+    async fn start(&self, _service: &Service, _cancel: &Cancel) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the native sandbox runs no services beside commands yet",
+        ))
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceState>> {
+        Ok(Vec::new())
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        Ok(Vec::new())
     }
 
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {

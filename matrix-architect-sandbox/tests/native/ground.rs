@@ -9,11 +9,18 @@ use std::{
 
 use async_trait::async_trait;
 use matrix_architect_core::{
-    conformance::{Harness, Serves, sandbox::Isolates},
+    conformance::{
+        Harness, Serves,
+        sandbox::{Isolates, Programs},
+    },
     time::Timestamp,
-    traits::{Limits, Sandbox},
+    traits::{Command, Limits, Sandbox},
 };
 use matrix_architect_sandbox::native::{CgroupUse, NativeConfig, NativeSandbox};
+
+/// Prints what a URL says; asks the proxy that the environment names.
+const FETCH: &str =
+    "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())";
 
 /// A fresh native sandbox and a secret on the host.
 #[derive(Debug)]
@@ -63,6 +70,17 @@ impl Serves<dyn Sandbox> for Ground {
 
 #[async_trait]
 impl Isolates for Ground {
+    fn programs(&self) -> Option<Programs> {
+        Some(Programs {
+            fetch: |url| Command::new(["python3", "-I", "-c", FETCH, url]),
+            serve: |port| {
+                let port = port.to_string();
+                Command::new(["python3", "-I", "-m", "http.server", "--bind", "127.0.0.1", &port])
+            },
+            listen: || std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        })
+    }
+
     fn hidden(&self) -> Vec<PathBuf> {
         let mut hidden = vec![self.secret().to_owned(), std::env::current_exe().unwrap()];
         hidden.extend(["/var/lib", "/run", "/sys/kernel", "/etc/shadow"].map(PathBuf::from));

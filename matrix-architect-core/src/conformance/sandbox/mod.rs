@@ -4,6 +4,8 @@
 #![expect(clippy::missing_panics_doc, reason = "a case panics where the backend breaks its word")]
 #![expect(clippy::missing_errors_doc, reason = "a case fails with whatever the backend answers")]
 
+mod beside;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -18,6 +20,13 @@ use crate::{
     },
 };
 
+pub use beside::{
+    Programs, a_host_that_is_not_allowed_is_refused_by_name,
+    a_service_is_ready_before_start_returns, a_service_that_does_not_become_ready_is_told,
+    an_allowed_host_is_reached_and_written_down, there_is_no_way_out_beside_the_proxy,
+    what_is_not_supported_is_refused,
+};
+
 /// What the suite asks beside a sandbox.
 #[async_trait]
 pub trait Isolates: Serves<dyn Sandbox> {
@@ -30,6 +39,11 @@ pub trait Isolates: Serves<dyn Sandbox> {
     /// What sessions of this process have on the machine at the moment: processes, mounts,
     /// cgroups, directories, by name. What is always there is left out.
     async fn leftovers(&self) -> Vec<String>;
+
+    /// Programs inside that the cases about egress and services need; `None` for a sandbox that
+    /// has neither. Where it has egress, the proxy takes the names `allowed.test` and
+    /// `refused.test` for 127.0.0.1.
+    fn programs(&self) -> Option<Programs>;
 }
 
 /// Expands to one test per promise of [`Sandbox`](crate::traits::Sandbox). The expression makes a
@@ -55,6 +69,12 @@ macro_rules! sandbox_suite {
                 what_is_collected_is_an_archive_of_just_that,
                 cancel_ends_the_command,
                 a_program_that_is_not_there_is_not_found,
+                an_allowed_host_is_reached_and_written_down,
+                a_host_that_is_not_allowed_is_refused_by_name,
+                there_is_no_way_out_beside_the_proxy,
+                a_service_is_ready_before_start_returns,
+                a_service_that_does_not_become_ready_is_told,
+                what_is_not_supported_is_refused,
             ]
         );
     };
