@@ -11,6 +11,8 @@
 //! [`matrix_architect_core::traits`] and is held to it by core's conformance suites.
 
 #[cfg(all(feature = "native", target_os = "linux"))]
+mod common;
+#[cfg(all(feature = "native", target_os = "linux"))]
 pub mod native;
 #[cfg(feature = "verify")]
 pub mod verify;

@@ -10,17 +10,18 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write as _},
     os::fd::OwnedFd,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use globset::GlobSet;
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 
 use super::{
     fault::Fault,
     root::TREE,
     wire::{CollectRequest, Reply},
 };
+use crate::common::{header, patterns, stays_inside};
 
 /// Writes the archive.
 pub(super) fn main(what: &CollectRequest, archive: OwnedFd) -> Reply {
@@ -44,7 +45,7 @@ impl<E: Into<io::Error>> From<E> for Stop {
 }
 
 fn collect(what: &CollectRequest, archive: OwnedFd) -> Result<(), Stop> {
-    let globs = globs(&what.patterns)?;
+    let globs = patterns(&what.patterns).map_err(io::Error::other)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let tree = rustix::fs::open(TREE, flags, Mode::empty())?;
     let mut found = BTreeSet::new();
@@ -56,17 +57,6 @@ fn collect(what: &CollectRequest, archive: OwnedFd) -> Result<(), Stop> {
     }
     writer.into_inner()?.flush()?;
     Ok(())
-}
-
-/// A pattern names files, or directories with all that is in them.
-fn globs(patterns: &[String]) -> Result<GlobSet, Stop> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let pattern = pattern.trim_end_matches('/');
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        set.add(glob.map_err(io::Error::other)?);
-    }
-    Ok(set.build().map_err(io::Error::other)?)
 }
 
 /// Finds what matches, and everything below a directory that does, in path order.
@@ -132,7 +122,7 @@ fn append(
             let size = u64::try_from(found.st_size).unwrap_or(0);
             *left = left.checked_sub(size).ok_or(Stop::TooLarge { what: "bytes", cap })?;
             let file = File::from(open_beneath(tree, path, OFlags::RDONLY | OFlags::NONBLOCK)?);
-            let mut header = header(&found, tar::EntryType::Regular);
+            let mut header = header(tar::EntryType::Regular, found.st_mode & 0o111 != 0);
             header.set_size(size);
             Ok(writer.append_data(&mut header, path, io::Read::take(file, size))?)
         }
@@ -142,39 +132,9 @@ fn append(
             if !stays_inside(path, Path::new(target)) {
                 return Ok(());
             }
-            let mut header = header(&found, tar::EntryType::Symlink);
+            let mut header = header(tar::EntryType::Symlink, false);
             Ok(writer.append_link(&mut header, path, target)?)
         }
         _ => Ok(()),
     }
-}
-
-/// The same archive for the same files: no owner, no time, three modes.
-fn header(found: &Stat, kind: tar::EntryType) -> tar::Header {
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(kind);
-    header.set_mode(match kind {
-        tar::EntryType::Symlink => 0o777,
-        _ if found.st_mode & 0o111 != 0 => 0o755,
-        _ => 0o644,
-    });
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header.set_size(0);
-    header
-}
-
-/// Whether a link, taken by its text, points beneath the tree.
-fn stays_inside(link: &Path, target: &Path) -> bool {
-    let mut depth = link.components().count().saturating_sub(1);
-    for component in target.components() {
-        match component {
-            Component::Normal(_) => depth += 1,
-            Component::CurDir => {}
-            Component::ParentDir if depth > 0 => depth -= 1,
-            _ => return false,
-        }
-    }
-    true
 }

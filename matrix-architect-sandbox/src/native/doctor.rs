@@ -16,19 +16,7 @@ use super::{
     sandbox::{NativeSandbox, Shared},
     wire::{Layer, Reply, Request, Rlimits, RunRequest},
 };
-
-/// One layer or limit, and whether it holds here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// The layer or limit, as it is named in reports.
-    pub layer: String,
-    /// Whether it holds; what is only watched holds, and `detail` says so.
-    pub ok: bool,
-    /// By what it holds, or why not.
-    pub detail: String,
-    /// What to do, empty if nothing.
-    pub remedy: String,
-}
+use crate::common::{Check, checks};
 
 /// Tries every layer and limit for real, in a session that executes nothing.
 ///
@@ -43,23 +31,7 @@ pub fn doctor(config: &NativeConfig) -> Vec<Check> {
         Err(error) => return vec![cannot_start(&error)],
     };
     let reports = sandbox.capabilities().enforcement;
-    reports
-        .into_iter()
-        .map(|report| {
-            let how = match report.enforcement {
-                Enforcement::Enforced => "held by",
-                Enforcement::PerProcess => "held for each process by",
-                Enforcement::Polled => "watched:",
-                _ => "not held:",
-            };
-            Check {
-                ok: report.enforcement != Enforcement::Absent,
-                detail: format!("{how} {}", report.by),
-                remedy: remedy(&report.name, report.enforcement).to_owned(),
-                layer: report.name,
-            }
-        })
-        .collect()
+    checks(reports, remedy)
 }
 
 fn cannot_start(error: &Error) -> Check {

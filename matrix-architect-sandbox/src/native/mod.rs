@@ -52,7 +52,6 @@ mod landlock_rules;
 mod launcher;
 mod link;
 mod meter;
-mod output;
 mod owner;
 mod plan;
 mod root;
@@ -67,8 +66,9 @@ mod unpack;
 mod verdict;
 mod wire;
 
+pub use crate::common::Check;
 pub use config::{CgroupUse, NativeConfig};
-pub use doctor::{Check, doctor};
+pub use doctor::doctor;
 pub use hook::helper_main_if_requested;
 pub use sandbox::NativeSandbox;
 pub use toolchain::{Toolchains, detect_toolchains};

@@ -3,20 +3,18 @@
 
 use matrix_architect_core::error::{Error, Result};
 
-/// A process, told from a later one with the same number by when it started.
+use crate::common::Process;
+
+/// The process that cgroups belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
-    pid: u32,
-    /// Clock ticks since boot: field 22 of `/proc/<pid>/stat`.
-    started: u64,
-}
+pub(super) struct Owner(Process);
 
 const PREFIX: &str = "architect";
 
 impl Owner {
     /// A process that runs.
     pub(super) fn new(pid: u32) -> Result<Self> {
-        started(pid).map(|started| Self { pid, started }).ok_or_else(|| {
+        Process::running(pid).map(Self).ok_or_else(|| {
             Error::unexpected("the sandbox helper cannot be found in /proc")
                 .advice("mount /proc where the server runs")
         })
@@ -24,12 +22,12 @@ impl Owner {
 
     /// Its number.
     pub(super) const fn pid(self) -> u32 {
-        self.pid
+        self.0.pid
     }
 
     /// A name for a directory of this owner's.
     pub(super) fn name(self, number: u64) -> String {
-        format!("{PREFIX}.{}.{}.{number}", self.pid, self.started)
+        format!("{PREFIX}.{}.{}.{number}", self.0.pid, self.0.started)
     }
 
     /// The owner a directory's name tells, if it is one of ours.
@@ -38,18 +36,12 @@ impl Owner {
         if parts.next() != Some(PREFIX) {
             return None;
         }
-        let owner = Self { pid: parts.next()?.parse().ok()?, started: parts.next()?.parse().ok()? };
-        parts.next().is_some().then_some(owner)
+        let (pid, started) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        parts.next().is_some().then_some(Self(Process { pid, started }))
     }
 
     /// Whether the process still runs.
     pub(super) fn is_alive(self) -> bool {
-        started(self.pid) == Some(self.started)
+        self.0.is_alive()
     }
-}
-
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it is in parentheses and may hold anything.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }

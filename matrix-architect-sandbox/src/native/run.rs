@@ -17,13 +17,14 @@ use matrix_architect_core::{
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use super::{
-    bounds,
     cgroup::{Controller, Group, Version},
-    output::Capped,
-    sandbox::{Shared, refuse_absent, report},
+    sandbox::Shared,
     session::{Line, NativeSession},
     verdict::{self, Asked},
     wire::{self, Ended, Reply, Request, Rlimits, RunRequest},
+};
+use crate::common::{
+    Capped, check_command, check_limits, not_executable, not_found, refuse_absent, report,
 };
 
 /// How long a killed command, or output that is still in a pipe, may take.
@@ -36,9 +37,9 @@ pub(super) async fn run(
     output: &mut dyn Output,
     cancel: &Cancel,
 ) -> Result<Exit> {
-    check(command)?;
+    check_command(command)?;
     let limits = command.limits.as_ref().unwrap_or(&session.spec.limits).clone();
-    bounds::check_limits(&limits)?;
+    check_limits(&limits)?;
     let (_turn, line, unfinished) = session.turn().await?;
     let group = make_group(&session.shared, &limits).await?;
     let enforcement = enforcement(&session.shared, Some(&group), &limits);
@@ -69,21 +70,6 @@ pub(super) async fn run(
         output: watched.capped.finish(output),
         enforcement,
     })
-}
-
-fn check(command: &Command) -> Result<()> {
-    let nul = |text: &String| text.contains('\0');
-    let bad_name = |name: &String| name.is_empty() || name.contains('=') || nul(name);
-    let flaw = if command.argv.first().is_none_or(String::is_empty) {
-        "it names no program"
-    } else if command.argv.iter().any(nul) || command.env.values().any(nul) {
-        "it has a NUL byte"
-    } else if command.env.keys().any(bad_name) {
-        "a variable's name is empty or has a '='"
-    } else {
-        return Ok(());
-    };
-    Err(Error::invalid(format!("not a command that can be run: {flaw}")))
 }
 
 async fn make_group(shared: &Arc<Shared>, limits: &Limits) -> Result<Group> {
@@ -288,16 +274,11 @@ fn usage(ended: &Ended, wall: Duration, peak_memory: Option<u64>) -> Usage {
 fn not_executed(command: &Command, errno: i32) -> Error {
     let program = &command.argv[0];
     let error = match errno {
-        libc::ENOENT | libc::ENOTDIR => {
-            Error::not_found("the program is not in the sandbox").code("program_not_found").advice(
-                "install it where the sandbox shows it, or add its directory to the toolchains",
-            )
-        }
-        libc::EACCES | libc::ENOEXEC => Error::invalid("the program cannot be executed")
-            .code("program_not_executable")
-            .advice("check its permissions and its first line"),
-        libc::E2BIG => Error::invalid("the command's arguments and environment are too large"),
-        _ => Error::unexpected("the program could not be executed"),
+        libc::ENOENT | libc::ENOTDIR => not_found(program),
+        libc::EACCES | libc::ENOEXEC => not_executable(program),
+        libc::E2BIG => Error::invalid("the command's arguments and environment are too large")
+            .context("program", program),
+        _ => Error::unexpected("the program could not be executed").context("program", program),
     };
-    error.context("program", program).source(io::Error::from_raw_os_error(errno))
+    error.source(io::Error::from_raw_os_error(errno))
 }

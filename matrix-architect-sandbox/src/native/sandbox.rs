@@ -30,6 +30,7 @@ use super::{
     session::NativeSession,
     wire::{Layer, OpenRequest, Reply, RootPlan},
 };
+use crate::common::{check_limits, refuse_absent, report};
 
 /// Isolation by the Linux kernel alone. Cheap to clone; clones share one helper process.
 #[derive(Clone, Debug)]
@@ -119,11 +120,6 @@ impl Shared {
     }
 }
 
-/// A line of a report.
-pub(super) fn report(name: &str, enforcement: Enforcement, by: &str) -> LimitReport {
-    LimitReport { name: name.to_owned(), enforcement, by: by.to_owned() }
-}
-
 /// Whom commands run as on the host.
 #[derive(Clone, Copy, Debug)]
 enum Users {
@@ -184,7 +180,7 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
-        bounds::check_limits(&spec.limits)?;
+        check_limits(&spec.limits)?;
         bounds::check_binds(&spec.binds)?;
         if spec.network != Network::Isolated {
             return Err(Error::new(
@@ -225,15 +221,4 @@ async fn stands(link: &AsyncLink) -> Result<OwnedFd> {
         (Reply::Failed(fault), _) => Err(fault.into_error()),
         _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
     }
-}
-
-/// The error for layers and limits that nothing holds.
-pub(super) fn refuse_absent(reports: &[LimitReport]) -> Result<()> {
-    let absent = |report: &&LimitReport| report.enforcement == Enforcement::Absent;
-    let Some(first) = reports.iter().find(absent) else { return Ok(()) };
-    Err(Error::new(ErrorKind::Unsupported, "a limit or layer cannot be held on this machine")
-        .code("not_enforced")
-        .context("name", &first.name)
-        .context("by", &first.by)
-        .advice("run `architect doctor` for the remedy, or allow degraded isolation"))
 }

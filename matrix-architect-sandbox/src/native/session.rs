@@ -31,6 +31,7 @@ use super::{
     sys,
     wire::{CollectRequest, Reply, Request},
 };
+use crate::common::too_large;
 
 /// How long the end of a session's processes may take.
 const END: Duration = Duration::from_secs(10);
@@ -234,13 +235,7 @@ impl Collecting {
         self.unfinished.finish();
         match reply {
             Reply::Done => Ok(None),
-            Reply::TooLarge { what, cap } => {
-                Err(Error::invalid("what is to be collected is too large")
-                    .code("too_large")
-                    .context("what", what)
-                    .context("cap", cap)
-                    .advice("name fewer files, or raise the cap"))
-            }
+            Reply::TooLarge { what, cap } => Err(too_large(&what, cap)),
             Reply::Failed(fault) => Err(fault.into_error()),
             _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
         }

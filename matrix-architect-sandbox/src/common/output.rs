@@ -10,7 +10,7 @@ const RUN_COST: u64 = 16;
 
 /// Passes the first half of the cap on at once and keeps the last half for the end.
 #[derive(Debug)]
-pub(super) struct Capped {
+pub(crate) struct Capped {
     head_left: u64,
     tail_cap: u64,
     tail_cost: u64,
@@ -21,7 +21,7 @@ pub(super) struct Capped {
 }
 
 impl Capped {
-    pub(super) fn new(cap: u64) -> Self {
+    pub(crate) fn new(cap: u64) -> Self {
         Self {
             head_left: cap - cap / 2,
             tail_cap: cap / 2,
@@ -33,7 +33,7 @@ impl Capped {
     }
 
     /// Takes a piece of output.
-    pub(super) fn take(&mut self, stream: OutputStream, bytes: &[u8], output: &mut dyn Output) {
+    pub(crate) fn take(&mut self, stream: OutputStream, bytes: &[u8], output: &mut dyn Output) {
         match stream {
             OutputStream::Stdout => self.summary.stdout += bytes.len() as u64,
             OutputStream::Stderr => self.summary.stderr += bytes.len() as u64,
@@ -80,7 +80,7 @@ impl Capped {
     }
 
     /// Passes the rest on, after a line that says how much is missing before it.
-    pub(super) fn finish(mut self, output: &mut dyn Output) -> OutputSummary {
+    pub(crate) fn finish(mut self, output: &mut dyn Output) -> OutputSummary {
         if self.summary.dropped > 0 {
             let stream = self.runs.front().map_or(OutputStream::Stdout, |(stream, _)| *stream);
             let line = format!("\n[{} bytes of output dropped]\n", self.summary.dropped);
