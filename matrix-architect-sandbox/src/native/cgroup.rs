@@ -193,9 +193,18 @@ impl Group {
     }
 
     /// Files that take whoever writes `0` into them.
+    ///
+    /// In version 1 it is `tasks`, the file of threads: a thread that moves itself needs no lock
+    /// against forks, while `cgroup.procs` takes that lock and with it waits for an RCU grace
+    /// period, which is 7 to 15 ms on a machine where nobody else has just done the same
+    /// (`cgroup_procs_write_start` of Linux 5.4 and newer). Who moves has one thread.
     pub(super) fn memberships(&self) -> io::Result<Vec<OwnedFd>> {
+        let file = |version: Version| match version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        };
         let mut paths: Vec<_> =
-            self.directories.values().map(|(_, path)| path.join("cgroup.procs")).collect();
+            self.directories.values().map(|(version, path)| path.join(file(*version))).collect();
         paths.dedup();
         paths.iter().map(|path| Ok(File::options().write(true).open(path)?.into())).collect()
     }

@@ -15,9 +15,9 @@ use rustix::{
 
 use super::{
     confine,
+    confinement::Confinement,
     fault::{Fault, Step as _},
     init::Layers,
-    keeper::Keeper,
     root::TREE,
     supervise, sys,
     wire::{Ended, Layer, Rlimits, RunRequest},
@@ -32,14 +32,14 @@ const OOM_SCORE: &[u8] = b"500";
 
 /// Becomes the command.
 pub(super) fn main(
-    keeper: &Keeper,
+    confinement: &Confinement,
     run: &RunRequest,
     stdio: &[OwnedFd; 3],
     answer: &OwnedFd,
     mut layers: Layers<'_>,
     proc: Option<&OwnedFd>,
 ) -> ! {
-    let outcome = confine(keeper, run, stdio, &mut layers, proc).map(|()| {
+    let outcome = confine(confinement, run, stdio, &mut layers, proc).map(|()| {
         let lacking = std::mem::take(&mut layers.lacking);
         let not_executed = (!run.argv.is_empty()).then(|| execute(run).raw_os_error().unwrap_or(0));
         Ended { not_executed, lacking, ..Ended::default() }
@@ -49,7 +49,7 @@ pub(super) fn main(
 }
 
 fn confine(
-    keeper: &Keeper,
+    confinement: &Confinement,
     run: &RunRequest,
     stdio: &[OwnedFd; 3],
     layers: &mut Layers<'_>,
@@ -64,9 +64,9 @@ fn confine(
         write_at(proc, "self/oom_score_adj", OOM_SCORE).step("preferring the command for OOM")?;
     }
     bound(&run.rlimits)?;
-    confine::become_owner_with_capabilities(keeper.user)?;
+    confine::become_owner_with_capabilities(confinement.user)?;
     if let Some(proc) = proc {
-        layers.enter(Layer::User, || own_users(proc, keeper.user.unwrap_or(0)))?;
+        layers.enter(Layer::User, || own_users(proc, confinement.user.unwrap_or(0)))?;
     }
     limit(Resource::Nproc, run.rlimits.processes)?;
     sys::drop_capabilities().step("giving up capabilities")?;
@@ -76,12 +76,12 @@ fn confine(
     rustix::process::chdir(&start)
         .step("entering the command's directory")
         .map_err(|fault| fault.on(run.cwd.as_deref().unwrap_or(".")))?;
-    if let Some(ruleset) = &keeper.landlock {
+    if let Some(ruleset) = &confinement.landlock {
         layers.enter(Layer::Landlock, || {
             sys::restrict_self(ruleset.as_fd()).step("applying landlock")
         })?;
     }
-    if let Some(filters) = &keeper.filters {
+    if let Some(filters) = &confinement.filters {
         layers.enter(Layer::Seccomp, || filters.apply())?;
     }
     Ok(())

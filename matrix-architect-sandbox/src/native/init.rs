@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 
 use super::{
     command,
+    confinement::Confinement,
     fault::{Fault, Step as _},
-    keeper::Keeper,
     root, supervise, sys,
     wire::{Ended, Layer, RunRequest},
 };
@@ -42,19 +42,19 @@ impl Layers<'_> {
 
 /// Lives as pid 1 of the command's pid namespace.
 pub(super) fn main(
-    keeper: &Keeper,
+    confinement: &Confinement,
     run: &RunRequest,
     stdio: &[OwnedFd; 3],
     cgroups: &[OwnedFd],
     answer: &OwnedFd,
 ) -> ! {
-    let outcome = live(keeper, run, stdio, cgroups, answer);
+    let outcome = live(confinement, run, stdio, cgroups, answer);
     let _ = supervise::report(answer, &outcome);
     sys::exit(0)
 }
 
 fn live(
-    keeper: &Keeper,
+    confinement: &Confinement,
     run: &RunRequest,
     stdio: &[OwnedFd; 3],
     cgroups: &[OwnedFd],
@@ -64,13 +64,13 @@ fn live(
         rustix::io::write(members, b"0").step("joining the command's cgroup")?;
     }
     let mut layers =
-        Layers { without: &keeper.without, proving: run.argv.is_empty(), lacking: Vec::new() };
+        Layers { without: &confinement.without, proving: run.argv.is_empty(), lacking: Vec::new() };
     layers.enter(Layer::CgroupView, || {
         sys::unshare(libc::CLONE_NEWCGROUP).step("creating a cgroup namespace")
     })?;
     let proc = layers.enter(Layer::Proc, root::fresh_proc)?;
     match sys::clone(0).step("starting the command")? {
-        sys::Side::Child => command::main(keeper, run, stdio, answer, layers, proc.as_ref()),
+        sys::Side::Child => command::main(confinement, run, stdio, answer, layers, proc.as_ref()),
         sys::Side::Parent(child) => {
             let status = reap_until(child.pid)?;
             // Where no cgroup tells that a fork was refused, what is left of the tree does.

@@ -1,5 +1,5 @@
-//! A session's first process: it builds the root, keeps the namespaces, and starts one command
-//! after the other. It is pid 1 of the session's pid namespace, so that its death is the death of
+//! A session's first process: it builds the root, keeps the namespaces, starts what the server asks
+//! for and watches all of it at once. It is pid 1 of the session's pid namespace, so that its death is the death of
 //! everything in the session, and commands cannot see it: each gets a pid namespace below.
 
 use std::{
@@ -8,30 +8,33 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec},
     fs::{Gid, Uid},
     process::{PidfdFlags, Signal},
 };
 
 use super::{
     collect, confine,
+    confinement::Confinement,
     fault::{Fault, Step as _},
-    init, landlock_rules,
+    init,
+    meter::Meter,
     root::{self, Scratch},
-    seccomp_filter::Filters,
-    supervise::{self, Work},
+    supervise::{self, Kind, Watched},
     sys, unpack,
     wire::{self, Layer, OpenRequest, Reply, Request, RunRequest},
 };
 
-/// What a session holds on to between commands.
+/// How often usage is looked at where the kernel holds no limit.
+const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// What a session holds on to.
 #[derive(Debug)]
-pub(super) struct Keeper {
-    pub(super) socket: OwnedFd,
-    pub(super) user: Option<u32>,
-    pub(super) scratch: Scratch,
-    pub(super) filters: Option<Filters>,
-    pub(super) landlock: Option<OwnedFd>,
-    pub(super) without: Vec<Layer>,
+struct Keeper {
+    socket: OwnedFd,
+    scratch: Scratch,
+    confinement: Confinement,
+    children: Vec<Watched>,
 }
 
 /// Lives as the session until its socket ends.
@@ -66,58 +69,80 @@ impl Keeper {
             }
         }
         let scratch = root::build(&request.root, request.disk, request.user)?;
-        let mut keeper =
-            Self { socket, user: request.user, scratch, filters: None, landlock: None, without };
-        keeper.prepare(&mut lacking);
+        let confinement = Confinement::prepare(request.user, without, &mut lacking);
         let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .step("opening the session's pidfd")?;
-        wire::send(keeper.socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
+        wire::send(socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
             .step("answering the server")?;
-        Ok(keeper)
+        Ok(Self { socket, scratch, confinement, children: Vec::new() })
     }
 
-    /// Compiles what every command is put under.
-    fn prepare(&mut self, lacking: &mut Vec<(Layer, Fault)>) {
-        if !self.without.contains(&Layer::Seccomp) {
-            match Filters::compile() {
-                Ok(filters) => self.filters = Some(filters),
-                Err(fault) => lacking.push((Layer::Seccomp, fault)),
-            }
-        }
-        if !self.without.contains(&Layer::Landlock) {
-            match landlock_rules::ruleset() {
-                Ok(ruleset) => self.landlock = Some(ruleset),
-                Err(fault) => lacking.push((Layer::Landlock, fault)),
-            }
-        }
-        let missing = lacking.iter().map(|(layer, _)| *layer).collect::<Vec<_>>();
-        self.without.extend(missing);
-    }
-
+    /// Does what the server asks and watches what it started, whichever comes first.
     fn serve(&mut self) -> ! {
         loop {
-            let Ok(Some((request, descriptors))) = wire::receive::<Request>(self.socket.as_fd())
-            else {
-                sys::exit(0)
-            };
-            let reply = match request {
-                Request::Run(run) => self.run(&run, descriptors),
-                Request::Unpack => self.errand(descriptors, unpack::main),
-                Request::Collect(what) => {
-                    self.errand(descriptors, |archive| collect::main(&what, archive))
-                }
-                // What was to be killed has ended by itself meanwhile.
-                Request::Kill => continue,
-                Request::Close => sys::exit(0),
-            };
-            let reply = reply.unwrap_or_else(Reply::Failed);
-            if wire::send(self.socket.as_fd(), &reply, &[]).is_err() {
-                sys::exit(0)
+            let Ok(woken) = self.wait() else { sys::exit(1) };
+            for child in &mut self.children {
+                child.look(&self.scratch);
+            }
+            // From the last to the first, so that the places of those before stay.
+            for place in woken.ended.into_iter().rev() {
+                let reply = self.children.remove(place).conclude(&self.scratch);
+                self.answer(reply);
+            }
+            if woken.spoken {
+                self.listen();
             }
         }
     }
 
-    fn run(&mut self, run: &RunRequest, descriptors: Vec<OwnedFd>) -> Result<Reply, Fault> {
+    /// Waits until the server speaks, a child ends, or it is time to look at usage.
+    fn wait(&self) -> rustix::io::Result<Woken> {
+        let tick = self.children.iter().any(Watched::is_metered).then_some(&TICK);
+        let pidfds = self.children.iter().map(|child| &child.child.pidfd);
+        let mut waits: Vec<_> = std::iter::once(&self.socket)
+            .chain(pidfds)
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::IN))
+            .collect();
+        match rustix::event::poll(&mut waits, tick) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(cause) => return Err(cause),
+        }
+        let mut fired = waits.iter().map(|wait| !wait.revents().is_empty());
+        let spoken = fired.next().unwrap_or(false);
+        let ended = fired.enumerate().filter_map(|(place, fired)| fired.then_some(place));
+        Ok(Woken { spoken, ended: ended.collect() })
+    }
+
+    /// Takes one request. The end of the socket is the end of the session: as pid 1 we take
+    /// everything with us.
+    fn listen(&mut self) {
+        let Ok(Some((request, descriptors))) = wire::receive::<Request>(self.socket.as_fd()) else {
+            sys::exit(0)
+        };
+        let started = match request {
+            Request::Run(run) => self.run(&run, descriptors),
+            Request::Unpack => self.errand(descriptors, unpack::main),
+            Request::Collect(what) => {
+                self.errand(descriptors, |archive| collect::main(&what, archive))
+            }
+            // What was to be killed may have ended by itself meanwhile.
+            Request::Kill => return self.children.iter().for_each(Watched::kill),
+            Request::Close => sys::exit(0),
+        };
+        match started {
+            Ok(watched) => self.children.push(watched),
+            Err(fault) => self.answer(Err(fault)),
+        }
+    }
+
+    fn answer(&self, reply: Result<Reply, Fault>) {
+        let reply = reply.unwrap_or_else(Reply::Failed);
+        if wire::send(self.socket.as_fd(), &reply, &[]).is_err() {
+            sys::exit(0)
+        }
+    }
+
+    fn run(&mut self, run: &RunRequest, descriptors: Vec<OwnedFd>) -> Result<Watched, Fault> {
         self.scratch.resize(run.disk)?;
         let mut descriptors = descriptors.into_iter();
         let mut next = || {
@@ -127,24 +152,20 @@ impl Keeper {
         };
         let stdio = [next()?, next()?, next()?];
         self.hand_over(&stdio)?;
-        let meter = if run.meter { Some(next()?) } else { None };
+        let meter = Meter::new(if run.meter { Some(next()?) } else { None }, run)?;
         let cgroups = descriptors.collect::<Vec<_>>();
         let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .step("opening a pipe for the command's report")?;
         let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
         match sys::clone(flags).step("creating the command's namespaces")? {
-            sys::Side::Child => init::main(self, run, &stdio, &cgroups, &answer),
-            sys::Side::Parent(child) => {
-                drop((stdio, cgroups, answer));
-                let work = Work { child, report, meter, run: Some(run) };
-                supervise::to_the_end(self, work)
-            }
+            sys::Side::Child => init::main(&self.confinement, run, &stdio, &cgroups, &answer),
+            sys::Side::Parent(child) => Ok(Watched { child, report, kind: Kind::Command(meter) }),
         }
     }
 
     /// Lets the command open `/dev/stdout` and `/dev/stderr` by name, as scripts do.
     fn hand_over(&self, stdio: &[OwnedFd; 3]) -> Result<(), Fault> {
-        let Some(id) = self.user else { return Ok(()) };
+        let Some(id) = self.confinement.user else { return Ok(()) };
         for pipe in &stdio[1..] {
             let kind = rustix::fs::fstat(pipe).step("looking at the command's output")?;
             if rustix::fs::FileType::from_raw_mode(kind.st_mode) == rustix::fs::FileType::Fifo {
@@ -161,7 +182,7 @@ impl Keeper {
         &self,
         mut descriptors: Vec<OwnedFd>,
         errand: impl FnOnce(OwnedFd) -> Reply,
-    ) -> Result<Reply, Fault> {
+    ) -> Result<Watched, Fault> {
         let Some(archive) = descriptors.pop() else {
             return Err(Fault::new("reading the request", &io::Error::other("no descriptor")));
         };
@@ -169,17 +190,22 @@ impl Keeper {
             .step("opening a pipe for the report")?;
         match sys::clone(0).step("starting a process")? {
             sys::Side::Child => {
-                let reply = confine::become_owner(self.user)
+                let reply = confine::become_owner(self.confinement.user)
                     .map_or_else(Reply::Failed, |()| errand(archive));
                 let _ = supervise::report(&answer, &reply);
                 sys::exit(0)
             }
-            sys::Side::Parent(child) => {
-                drop((archive, answer));
-                supervise::to_the_end(self, Work { child, report, meter: None, run: None })
-            }
+            sys::Side::Parent(child) => Ok(Watched { child, report, kind: Kind::Errand }),
         }
     }
+}
+
+/// Why a wait is over.
+#[derive(Debug)]
+struct Woken {
+    spoken: bool,
+    /// The places of children that have ended.
+    ended: Vec<usize>,
 }
 
 type Enter = fn() -> Result<(), Fault>;

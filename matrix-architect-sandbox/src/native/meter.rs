@@ -23,8 +23,6 @@ pub(super) struct Meter {
 
 #[derive(Debug)]
 enum Source {
-    /// Nothing to look at.
-    None,
     /// A cgroup's own count of CPU time.
     Cgroup(OwnedFd),
     /// `/proc` of the session, in which only the session's processes are.
@@ -32,11 +30,11 @@ enum Source {
 }
 
 impl Meter {
-    pub(super) fn new(cgroup: Option<OwnedFd>, run: Option<&RunRequest>) -> Result<Self, Fault> {
-        let (cpu_cap, memory_cap) = run.map_or((0, 0), |run| (run.cpu_micros, run.memory));
+    pub(super) fn new(cgroup: Option<OwnedFd>, run: &RunRequest) -> Result<Self, Fault> {
+        let (cpu_cap, memory_cap) = (run.cpu_micros, run.memory);
         let source = match cgroup {
             Some(meter) => Source::Cgroup(meter),
-            None if run.is_some() => Source::Processes(
+            None => Source::Processes(
                 rustix::fs::open(
                     "/proc",
                     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -44,7 +42,6 @@ impl Meter {
                 )
                 .step("opening the session's /proc")?,
             ),
-            None => Source::None,
         };
         Ok(Self { cpu_cap, memory_cap, source, cpu: 0, ended: Ended::default() })
     }
@@ -53,7 +50,6 @@ impl Meter {
     pub(super) fn look(&mut self, scratch: &Scratch) {
         self.ended.disk_full |= scratch.is_full();
         let seen = match &self.source {
-            Source::None => return,
             Source::Cgroup(meter) => Seen { micros: cgroup_micros(meter), ..Seen::default() },
             Source::Processes(proc) => sum_processes(proc),
         };

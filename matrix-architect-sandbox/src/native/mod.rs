@@ -42,6 +42,7 @@ mod collect;
 mod command;
 mod config;
 mod confine;
+mod confinement;
 mod doctor;
 mod fault;
 mod helper;

@@ -1,39 +1,41 @@
-//! Watching one child of a session to its end.
+//! Watching the children of a session to their ends.
 
 use std::{
     fs::File,
     io::{self, Read as _},
-    os::fd::{AsFd as _, OwnedFd},
-    time::Duration,
+    os::fd::OwnedFd,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec},
-    process::Signal,
-};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::{
     fault::{Fault, Step as _},
-    keeper::Keeper,
     meter::Meter,
+    root::Scratch,
     sys,
-    wire::{self, Ended, Reply, Request, RunRequest},
+    wire::{Ended, Reply},
 };
 
-/// How often usage is looked at where the kernel holds no limit.
-const TICK: Duration = Duration::from_millis(20);
-
-/// A child, what it will say, and what bounds it.
+/// A child and what is known about it.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
+pub(super) struct Watched {
     pub(super) child: sys::Child,
+    /// Where it says how it ended.
     pub(super) report: OwnedFd,
-    pub(super) meter: Option<OwnedFd>,
-    pub(super) run: Option<&'a RunRequest>,
+    pub(super) kind: Kind,
 }
 
-/// Writes a report for [`to_the_end`]; short enough to be written at once.
+/// What a child is for.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A command that the server waits for.
+    Command(Meter),
+    /// A piece of our own code that the server waits for.
+    Errand,
+}
+
+/// Writes a report for [`Watched::conclude`]; short enough to be written at once.
 pub(super) fn report(pipe: &OwnedFd, what: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(what)?;
     line.push(b'\n');
@@ -41,61 +43,48 @@ pub(super) fn report(pipe: &OwnedFd, what: &impl Serialize) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the child, ending it if the server says so or a bound is crossed.
-pub(super) fn to_the_end(keeper: &Keeper, work: Work<'_>) -> Result<Reply, Fault> {
-    let mut meter = Meter::new(work.meter, work.run)?;
-    loop {
-        let ended = wait_a_tick(keeper, &work.child)?;
-        meter.look(&keeper.scratch);
-        if ended {
-            break;
-        }
+impl Watched {
+    /// Whether it has to be looked at from time to time.
+    pub(super) const fn is_metered(&self) -> bool {
+        matches!(self.kind, Kind::Command(_))
+    }
+
+    /// Looks at what it uses, and ends it if that is too much.
+    pub(super) fn look(&mut self, scratch: &Scratch) {
+        let Kind::Command(meter) = &mut self.kind else { return };
+        meter.look(scratch);
         if meter.is_exceeded() {
-            kill(&work.child);
+            self.kill();
         }
     }
-    let reaped = sys::wait(work.child.pid).step("waiting for the command")?;
-    if work.run.is_none() {
-        return read_report::<Reply>(work.report)?.ok_or_else(killed);
+
+    /// Ends it, and with a command's first process its whole pid namespace.
+    pub(super) fn kill(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.child.pidfd, Signal::KILL);
     }
-    let mut ended = match read_report::<Result<Ended, Fault>>(work.report)? {
-        Some(ended) => ended?,
-        None => Ended::default(),
-    };
-    ended.user_micros = reaped.user_micros;
-    ended.system_micros = reaped.system_micros;
-    ended.peak_memory = reaped.max_rss;
-    meter.conclude(&mut ended);
-    Ok(Reply::Ended(ended))
+
+    /// Takes the report of a child that has ended.
+    pub(super) fn conclude(mut self, scratch: &Scratch) -> Result<Reply, Fault> {
+        self.look(scratch);
+        let reaped = sys::wait(self.child.pid).step("waiting for the command")?;
+        let meter = match self.kind {
+            Kind::Errand => return read_report::<Reply>(self.report)?.ok_or_else(killed),
+            Kind::Command(meter) => meter,
+        };
+        let mut ended = match read_report::<Result<Ended, Fault>>(self.report)? {
+            Some(ended) => ended?,
+            None => Ended::default(),
+        };
+        ended.user_micros = reaped.user_micros;
+        ended.system_micros = reaped.system_micros;
+        ended.peak_memory = reaped.max_rss;
+        meter.conclude(&mut ended);
+        Ok(Reply::Ended(ended))
+    }
 }
 
 fn killed() -> Fault {
     Fault::new("moving files", &io::Error::other("it was ended before it was done"))
-}
-
-/// Whether the child has ended.
-fn wait_a_tick(keeper: &Keeper, child: &sys::Child) -> Result<bool, Fault> {
-    let mut waits =
-        [PollFd::new(&child.pidfd, PollFlags::IN), PollFd::new(&keeper.socket, PollFlags::IN)];
-    let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
-    match rustix::event::poll(&mut waits, Some(&tick)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(cause) => return Err(Fault::new("waiting for the command", &cause.into())),
-    }
-    let (ended, spoken) = (!waits[0].revents().is_empty(), !waits[1].revents().is_empty());
-    if spoken {
-        match wire::receive::<Request>(keeper.socket.as_fd()) {
-            Ok(Some((Request::Kill, _))) => kill(child),
-            // The server is gone or gave the session up: as pid 1 we take everything with us.
-            _ => sys::exit(0),
-        }
-    }
-    Ok(ended)
-}
-
-/// Ends the command's first process, and with it its whole pid namespace.
-fn kill(child: &sys::Child) {
-    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
 }
 
 fn read_report<T: for<'a> Deserialize<'a>>(pipe: OwnedFd) -> Result<Option<T>, Fault> {
