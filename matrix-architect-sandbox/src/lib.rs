@@ -4,12 +4,15 @@
 //!   a base, patches applied as a whole or not at all, hostile archives unpacked safely.
 //! - `native`: commands that nobody trusts, run by the kernel's own means: namespaces, cgroups,
 //!   seccomp, landlock. No daemon and no external binary.
+//! - `bwrap`: the same by bubblewrap, as a fallback and to compare with.
 //! - `verify`: the suites of a project, what their tools print, and the judgement of both by the
 //!   rules of the tree before the change.
 //!
 //! Everything here implements a trait of
 //! [`matrix_architect_core::traits`] and is held to it by core's conformance suites.
 
+#[cfg(all(feature = "bwrap", target_os = "linux"))]
+pub mod bwrap;
 #[cfg(all(feature = "native", target_os = "linux"))]
 mod common;
 #[cfg(all(feature = "native", target_os = "linux"))]

@@ -12,7 +12,7 @@ use crate::common::is_plain;
 ///
 /// # Errors
 /// `Invalid`, naming the bind.
-pub(super) fn check_binds(binds: &[Bind]) -> Result<()> {
+pub(crate) fn check_binds(binds: &[Bind]) -> Result<()> {
     for bind in binds {
         let flaw = if !is_plain(&bind.source) || !is_plain(&bind.target) {
             "it is not an absolute path without '..'"

@@ -18,7 +18,7 @@ use super::{
 
 /// What a cgroup can bound or count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Controller {
+pub(crate) enum Controller {
     Memory,
     Pids,
     Cpu,
@@ -41,18 +41,28 @@ impl Controller {
 
 /// Where cgroups can be made for which controller, and of which version.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hierarchies(BTreeMap<Controller, (Version, PathBuf)>);
+pub(crate) struct Hierarchies(BTreeMap<Controller, (Version, PathBuf)>);
 
 /// A version of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V1,
     V2,
 }
 
+impl Version {
+    /// The mechanism's name in reports.
+    pub(crate) fn by(self, what: &str) -> String {
+        match self {
+            Self::V1 => format!("cgroup v1 {what}"),
+            Self::V2 => format!("cgroup v2 {what}"),
+        }
+    }
+}
+
 impl Hierarchies {
     /// Finds them, and proves each by making a cgroup in it.
-    pub(super) fn probe(config: &NativeConfig, owner: Owner) -> Self {
+    pub(crate) fn probe(config: &NativeConfig, owner: Owner) -> Self {
         if config.cgroups == CgroupUse::Off {
             return Self::default();
         }
@@ -71,7 +81,7 @@ impl Hierarchies {
     }
 
     /// Makes the cgroups of one command and bounds them.
-    pub(super) fn create(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn create(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let mut group = Group { directories: BTreeMap::new(), held: Vec::new() };
         for (controller, (version, parent)) in &self.0 {
             if *controller == Controller::Cpu && *version == Version::V1 && limits.cpu_millis == 0 {
@@ -93,7 +103,7 @@ impl Hierarchies {
     }
 
     /// Ends and removes what owners that have died left behind.
-    pub(super) fn reap(&self) -> u64 {
+    pub(crate) fn reap(&self) -> u64 {
         let mut parents: Vec<_> = self.0.values().map(|(_, parent)| parent.clone()).collect();
         parents.sort();
         parents.dedup();
@@ -170,25 +180,25 @@ fn can_make(parent: &Path, owner: Owner) -> bool {
 
 /// The cgroups of one command; removed when dropped.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     directories: BTreeMap<Controller, (Version, PathBuf)>,
     held: Vec<(Controller, Version)>,
 }
 
 /// What a command's cgroups have seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Readings {
+pub(crate) struct Readings {
     /// Processes were killed because memory was short.
-    pub(super) oom: bool,
+    pub(crate) oom: bool,
     /// A fork was refused.
-    pub(super) processes_refused: bool,
+    pub(crate) processes_refused: bool,
     /// The most memory at once.
-    pub(super) peak_memory: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
 }
 
 impl Group {
     /// Which version holds a limit that was written and read back.
-    pub(super) fn held(&self, controller: Controller) -> Option<Version> {
+    pub(crate) fn held(&self, controller: Controller) -> Option<Version> {
         self.held.iter().find(|(held, _)| *held == controller).map(|(_, version)| *version)
     }
 
@@ -198,7 +208,7 @@ impl Group {
     /// against forks, while `cgroup.procs` takes that lock and with it waits for an RCU grace
     /// period, which is 7 to 15 ms on a machine where nobody else has just done the same
     /// (`cgroup_procs_write_start` of Linux 5.4 and newer). Who moves has one thread.
-    pub(super) fn memberships(&self) -> io::Result<Vec<OwnedFd>> {
+    pub(crate) fn memberships(&self) -> io::Result<Vec<OwnedFd>> {
         let file = |version: Version| match version {
             Version::V1 => "tasks",
             Version::V2 => "cgroup.procs",
@@ -210,7 +220,7 @@ impl Group {
     }
 
     /// A file that tells the CPU time of the tree.
-    pub(super) fn meter(&self) -> Option<OwnedFd> {
+    pub(crate) fn meter(&self) -> Option<OwnedFd> {
         let (version, path) = self.directories.get(&Controller::CpuAcct)?;
         let file = match version {
             Version::V1 => path.join("cpuacct.usage"),
@@ -220,7 +230,7 @@ impl Group {
     }
 
     /// What happened, read before the cgroups are removed.
-    pub(super) fn readings(&self) -> Readings {
+    pub(crate) fn readings(&self) -> Readings {
         let mut readings = Readings::default();
         if let Some((version, path)) = self.directories.get(&Controller::Memory) {
             let (events, peak) = match version {

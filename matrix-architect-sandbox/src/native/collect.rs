@@ -25,10 +25,32 @@ use crate::common::{header, patterns, stays_inside};
 
 /// Writes the archive.
 pub(super) fn main(what: &CollectRequest, archive: OwnedFd) -> Reply {
-    match collect(what, archive) {
+    match collect(Path::new(TREE), what, archive) {
         Ok(()) => Reply::Done,
         Err(Stop::TooLarge { what, cap }) => Reply::TooLarge { what: what.to_owned(), cap },
         Err(Stop::Io(cause)) => Reply::Failed(Fault::new("collecting files", &cause)),
+    }
+}
+
+/// Writes the archive of a tree on the host, in which no command runs any more, to a new file.
+#[cfg(feature = "bwrap")]
+pub(crate) fn collect_beneath(
+    tree: &Path,
+    what: &matrix_architect_core::traits::Collect,
+    archive: &Path,
+) -> matrix_architect_core::error::Result<()> {
+    let request = CollectRequest {
+        patterns: what.patterns.clone(),
+        max_bytes: what.max_bytes,
+        max_entries: what.max_entries,
+    };
+    let written = File::create_new(archive)
+        .map_err(Stop::Io)
+        .and_then(|file| collect(tree, &request, file.into()));
+    match written {
+        Ok(()) => Ok(()),
+        Err(Stop::TooLarge { what, cap }) => Err(crate::common::too_large(what, cap)),
+        Err(Stop::Io(cause)) => Err(Fault::new("collecting files", &cause).into_error()),
     }
 }
 
@@ -44,10 +66,10 @@ impl<E: Into<io::Error>> From<E> for Stop {
     }
 }
 
-fn collect(what: &CollectRequest, archive: OwnedFd) -> Result<(), Stop> {
+fn collect(root: &Path, what: &CollectRequest, archive: OwnedFd) -> Result<(), Stop> {
     let globs = patterns(&what.patterns).map_err(io::Error::other)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let tree = rustix::fs::open(TREE, flags, Mode::empty())?;
+    let tree = rustix::fs::open(root, flags, Mode::empty())?;
     let mut found = BTreeSet::new();
     walk(&tree, Path::new(""), false, &globs, what.max_entries, &mut found)?;
     let mut writer = tar::Builder::new(BufWriter::with_capacity(256 << 10, File::from(archive)));

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Whether this process may create namespaces and become other users as it is.
-pub(super) fn is_privileged() -> bool {
+pub(crate) fn is_privileged() -> bool {
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
     rustix::process::geteuid().is_root()
         && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A step that failed in the helper, a session or a command, before the command's program ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// Which step, in words: "mounting the temporary file system".
     pub(super) step: String,
     /// The system's error number, 0 if it was not the system.
@@ -29,7 +29,7 @@ impl Fault {
     }
 
     /// The error a caller of the sandbox sees.
-    pub(super) fn into_error(self) -> Error {
+    pub(crate) fn into_error(self) -> Error {
         let (kind, advice) = match self.errno {
             libc::ENOSPC | libc::EDQUOT => {
                 (ErrorKind::Invalid, "raise the session's disk limit, or make the tree smaller")

@@ -78,7 +78,7 @@ impl Meter {
 }
 
 /// cgroup v1 `cpuacct.usage` counts nanoseconds; v2 `cpu.stat` begins with `usage_usec`.
-fn cgroup_micros(meter: &OwnedFd) -> u64 {
+pub(crate) fn cgroup_micros(meter: &OwnedFd) -> u64 {
     let mut text = [0_u8; 64];
     let read = rustix::io::pread(meter, &mut text, 0).unwrap_or(0);
     let text = String::from_utf8_lossy(&text[..read]);

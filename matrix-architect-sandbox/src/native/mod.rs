@@ -68,6 +68,33 @@ mod verdict;
 mod wire;
 
 pub use crate::common::Check;
+#[cfg(feature = "bwrap")]
+pub(crate) use bounds::check_binds;
+#[cfg(feature = "bwrap")]
+pub(crate) use cgroup::{Controller, Group, Hierarchies, Version};
+#[cfg(feature = "bwrap")]
+pub(crate) use collect::collect_beneath;
+#[cfg(feature = "bwrap")]
+pub(crate) use confine::is_privileged;
+#[cfg(feature = "bwrap")]
+pub(crate) use fault::Fault;
+#[cfg(feature = "bwrap")]
+pub(crate) use meter::cgroup_micros;
+#[cfg(feature = "bwrap")]
+pub(crate) use owner::Owner;
+#[cfg(feature = "bwrap")]
+pub(crate) use plan::{environment, root};
+#[cfg(feature = "bwrap")]
+pub(crate) use root::{HOME, TREE};
+#[cfg(feature = "bwrap")]
+pub(crate) use run::{make_group, not_executed, standard_input};
+#[cfg(feature = "bwrap")]
+pub(crate) use seccomp_filter::Filters;
+#[cfg(feature = "bwrap")]
+pub(crate) use verdict::{Asked, judge};
+#[cfg(feature = "bwrap")]
+pub(crate) use wire::{Ended, RootPlan};
+
 pub use config::{CgroupUse, NativeConfig};
 pub use doctor::doctor;
 pub use hook::helper_main_if_requested;

@@ -7,13 +7,13 @@ use crate::common::Process;
 
 /// The process that cgroups belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner(Process);
+pub(crate) struct Owner(Process);
 
 const PREFIX: &str = "architect";
 
 impl Owner {
     /// A process that runs.
-    pub(super) fn new(pid: u32) -> Result<Self> {
+    pub(crate) fn new(pid: u32) -> Result<Self> {
         Process::running(pid).map(Self).ok_or_else(|| {
             Error::unexpected("the sandbox helper cannot be found in /proc")
                 .advice("mount /proc where the server runs")
@@ -26,7 +26,7 @@ impl Owner {
     }
 
     /// A name for a directory of this owner's.
-    pub(super) fn name(self, number: u64) -> String {
+    pub(crate) fn name(self, number: u64) -> String {
         format!("{PREFIX}.{}.{}.{number}", self.0.pid, self.0.started)
     }
 

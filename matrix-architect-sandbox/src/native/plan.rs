@@ -50,7 +50,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 /// The root of every session of a sandbox.
-pub(super) fn root(config: NativeConfig) -> RootPlan {
+pub(crate) fn root(config: NativeConfig) -> RootPlan {
     let mut plan = RootPlan::default();
     for path in SYSTEM.into_iter().chain(SETTINGS).chain(LINKS) {
         show(&mut plan, Path::new(path));
@@ -69,7 +69,7 @@ fn show(plan: &mut RootPlan, path: &Path) {
 }
 
 /// The environment every command starts from; nothing of it is the server's.
-pub(super) fn environment(config: &NativeConfig) -> BTreeMap<String, String> {
+pub(crate) fn environment(config: &NativeConfig) -> BTreeMap<String, String> {
     let system = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
     let mut path = config.toolchains.path.clone();
     path.extend(system.map(PathBuf::from));

@@ -24,9 +24,9 @@ use super::{
 };
 
 /// Where the tree is.
-pub(super) const TREE: &str = "/workspace";
+pub(crate) const TREE: &str = "/workspace";
 /// Where commands keep their caches and settings.
-pub(super) const HOME: &str = "/home/sandbox";
+pub(crate) const HOME: &str = "/home/sandbox";
 
 /// What can be written, by the name of its directory in the writable space, where it appears, and
 /// with which permissions.

@@ -41,7 +41,8 @@ pub(super) async fn run(
     let limits = command.limits.as_ref().unwrap_or(&session.spec.limits).clone();
     check_limits(&limits)?;
     let (_turn, line, unfinished) = session.turn().await?;
-    let group = make_group(&session.shared, &limits).await?;
+    let (shared, bounds) = (Arc::clone(&session.shared), limits.clone());
+    let group = make_group(move || shared.group(&bounds)).await?;
     let enforcement = enforcement(&session.shared, Some(&group), &limits);
     if !session.spec.allow_degraded
         && let Err(refused) = refuse_absent(&enforcement)
@@ -72,9 +73,10 @@ pub(super) async fn run(
     })
 }
 
-async fn make_group(shared: &Arc<Shared>, limits: &Limits) -> Result<Group> {
-    let (shared, limits) = (Arc::clone(shared), limits.clone());
-    let make = move || shared.group(&limits);
+/// Makes a command's cgroups where it may block.
+pub(crate) async fn make_group(
+    make: impl FnOnce() -> io::Result<Group> + Send + 'static,
+) -> Result<Group> {
     tokio::task::spawn_blocking(make).await.map_err(io::Error::other).flatten().map_err(|cause| {
         Error::new(ErrorKind::Unavailable, "the command's cgroups could not be made")
             .advice("check the limits and that the server may write its cgroup")
@@ -89,10 +91,7 @@ pub(super) fn enforcement(
     limits: &Limits,
 ) -> Vec<LimitReport> {
     let held = |controller| group.and_then(|group| group.held(controller));
-    let by = |version, what: &str| match version {
-        Version::V1 => format!("cgroup v1 {what}"),
-        Version::V2 => format!("cgroup v2 {what}"),
-    };
+    let by = |version: Version, what: &str| version.by(what);
     let mut reports = shared.layers();
     reports.push(report("wall", Enforcement::Enforced, "timer and end of the pid namespace"));
     reports.push(report("cpu", Enforcement::Polled, "tree's CPU time, rlimit for each process"));
@@ -185,7 +184,7 @@ fn rlimits(limits: &Limits, group: &Group) -> Rlimits {
     }
 }
 
-fn standard_input(content: &[u8]) -> io::Result<OwnedFd> {
+pub(crate) fn standard_input(content: &[u8]) -> io::Result<OwnedFd> {
     if content.is_empty() {
         return Ok(std::fs::File::open("/dev/null")?.into());
     }
@@ -271,7 +270,7 @@ fn usage(ended: &Ended, wall: Duration, peak_memory: Option<u64>) -> Usage {
     usage
 }
 
-fn not_executed(command: &Command, errno: i32) -> Error {
+pub(crate) fn not_executed(command: &Command, errno: i32) -> Error {
     let program = &command.argv[0];
     let error = match errno {
         libc::ENOENT | libc::ENOTDIR => not_found(program),

@@ -110,13 +110,25 @@ const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_fff
 
 /// Compiled programs, applied one after the other; the strictest answer counts.
 #[derive(Debug)]
-pub(super) struct Filters(Vec<BpfProgram>);
+pub(crate) struct Filters(Vec<BpfProgram>);
 
 impl Filters {
-    pub(super) fn compile() -> Result<Self, Fault> {
+    pub(crate) fn compile() -> Result<Self, Fault> {
         programs().map(Self).map_err(|cause| {
             Fault::new("compiling the system call filter", &io::Error::other(cause))
         })
+    }
+
+    /// The programs as other loaders take them: `struct sock_filter` after `struct sock_filter`,
+    /// in the machine's byte order.
+    #[cfg(feature = "bwrap")]
+    pub(crate) fn programs(&self) -> Vec<Vec<u8>> {
+        let bytes = |filter: &sock_filter| {
+            let [code, more] = filter.code.to_ne_bytes();
+            let [a, b, c, d] = filter.k.to_ne_bytes();
+            [code, more, filter.jt, filter.jf, a, b, c, d]
+        };
+        self.0.iter().map(|program| program.iter().flat_map(bytes).collect()).collect()
     }
 
     /// Puts the calling thread under the filters for good.

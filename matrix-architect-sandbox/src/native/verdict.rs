@@ -11,14 +11,14 @@ use super::{cgroup::Readings, wire::Ended};
 
 /// Why we asked the session to end the command, if we did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     Cancel,
     Timeout,
 }
 
 /// Judges. What we did comes first, then what the kernel counted, then the exit itself: a bound
 /// that was crossed is the verdict only if the command did not succeed all the same.
-pub(super) fn judge(
+pub(crate) fn judge(
     ended: &Ended,
     asked: Option<Asked>,
     readings: Readings,

@@ -42,19 +42,19 @@ pub(super) struct OpenRequest {
 
 /// The content of a session's root, all of it read-only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RootPlan {
+pub(crate) struct RootPlan {
     /// Host paths shown inside.
-    pub(super) binds: Vec<Bind>,
+    pub(crate) binds: Vec<Bind>,
     /// Symbolic links: where and to what.
-    pub(super) links: Vec<(String, String)>,
+    pub(crate) links: Vec<(String, String)>,
     /// Small files: where and what.
-    pub(super) files: Vec<(String, String)>,
+    pub(crate) files: Vec<(String, String)>,
 }
 
 /// A layer of isolation that a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Layer {
+pub(crate) enum Layer {
     /// No network but an own loopback.
     Network,
     /// System V and POSIX message queues and segments of its own.
@@ -190,25 +190,25 @@ pub(super) enum Reply {
 
 /// How a command ended, as seen from inside.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// The wait status of the command; `None` if all was killed before it could be told.
-    pub(super) status: Option<i32>,
+    pub(crate) status: Option<i32>,
     /// The program was not found or could not be executed: the error number.
-    pub(super) not_executed: Option<i32>,
+    pub(crate) not_executed: Option<i32>,
     /// The layers that did not hold, and why; only ever filled when proving.
-    pub(super) lacking: Vec<(Layer, Fault)>,
-    pub(super) user_micros: u64,
-    pub(super) system_micros: u64,
+    pub(crate) lacking: Vec<(Layer, Fault)>,
+    pub(crate) user_micros: u64,
+    pub(crate) system_micros: u64,
     /// The largest process, or the largest sum that was seen.
-    pub(super) peak_memory: u64,
+    pub(crate) peak_memory: u64,
     /// We ended it for its CPU time.
-    pub(super) cpu_exceeded: bool,
+    pub(crate) cpu_exceeded: bool,
     /// We ended it for its memory.
-    pub(super) memory_exceeded: bool,
+    pub(crate) memory_exceeded: bool,
     /// The writable space was full at some moment.
-    pub(super) disk_full: bool,
+    pub(crate) disk_full: bool,
     /// The most processes that were seen at once; 0 where a cgroup counts them.
-    pub(super) most_processes: u32,
+    pub(crate) most_processes: u32,
 }
 
 /// Two connected ends; the first does not block.
@@ -224,7 +224,7 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// A file in memory with this content, at its start.
-pub(super) fn memory_file(content: &[u8]) -> io::Result<File> {
+pub(crate) fn memory_file(content: &[u8]) -> io::Result<File> {
     let mut file = File::from(rustix::fs::memfd_create(
         "architect",
         MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,

@@ -1,0 +1,41 @@
+//! Isolation by [bubblewrap](https://github.com/containers/bubblewrap): the fallback where the
+//! native sandbox cannot start, and the oracle its verdicts are compared with.
+//!
+//! ```no_run
+//! # async fn example(tree: &dyn matrix_architect_core::traits::Tree) -> matrix_architect_core::error::Result<()> {
+//! use matrix_architect_core::{
+//!     id::SessionId,
+//!     traits::{Cancel, Command, Sandbox as _, SessionSpec},
+//! };
+//! use matrix_architect_sandbox::bwrap::{BwrapConfig, BwrapSandbox};
+//!
+//! let sandbox = BwrapSandbox::new(BwrapConfig::in_directory("/var/lib/architect/sessions"))?;
+//! let session = sandbox.open(tree, &SessionSpec::new(SessionId::from_number(1))).await?;
+//! let mut output = Vec::new();
+//! let exit = session.run(&Command::shell("make test"), &mut output, &Cancel::new()).await?;
+//! assert!(exit.verdict.is_success());
+//! session.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it differs from the native sandbox
+//! * A session is a directory on the host; every command is a `bwrap` of its own over it.
+//! * Space is watched, not bounded by the kernel: [`Enforcement::Polled`].
+//! * bubblewrap tells only an exit code, so a code above 128 is taken for a signal, as shells do.
+//! * It has neither landlock, nor egress, nor services.
+//!
+//! Root, environment, cgroups and the system call filter are the native sandbox's.
+//!
+//! [`Enforcement::Polled`]: matrix_architect_core::traits::Enforcement::Polled
+
+mod arguments;
+mod config;
+mod control;
+mod run;
+mod sandbox;
+mod session;
+mod space;
+
+pub use config::BwrapConfig;
+pub use sandbox::BwrapSandbox;

@@ -1,0 +1,205 @@
+//! A session: folders on the host, and one `bwrap` after the other over them.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError},
+};
+
+use async_trait::async_trait;
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    traits::{
+        ByteStream, Cancel, Collect, Command, Connection, Exit, Output, Service, ServiceState,
+        Session, SessionSpec, Tree,
+    },
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{arguments::Folders, run, sandbox::Shared};
+use crate::{
+    native::collect_beneath,
+    workspace::{DirTree, ScratchDir, TreeLimits, unpack},
+};
+
+/// A session of the bubblewrap sandbox.
+#[derive(Debug)]
+pub(super) struct BwrapSession {
+    pub(super) shared: Arc<Shared>,
+    pub(super) spec: SessionSpec,
+    pub(super) folders: Folders,
+    /// What only we use.
+    own: PathBuf,
+    rooms: Rooms,
+    /// One command at a time.
+    turn: Mutex<()>,
+}
+
+/// The directories of a session, which go with it; none once it is closed.
+type Rooms = std::sync::Mutex<Option<Room>>;
+
+#[derive(Debug)]
+struct Room {
+    _directory: ScratchDir,
+    tree: Option<DirTree>,
+}
+
+/// Closes the session unless what it guards came to its end.
+#[derive(Debug)]
+pub(super) struct Unfinished<'a>(Option<&'a Rooms>);
+
+impl Unfinished<'_> {
+    pub(super) fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(rooms) = self.0 {
+            rooms.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+}
+
+impl BwrapSession {
+    /// A session on a copy of the tree.
+    pub(super) async fn filled(
+        shared: Arc<Shared>,
+        tree: &dyn Tree,
+        spec: SessionSpec,
+    ) -> Result<Self> {
+        let limits = TreeLimits { max_bytes: spec.limits.disk, ..TreeLimits::default() };
+        let tree = unpack(&shared.scratch, tree.pack().await?, &limits).await.map_err(|error| {
+            if error.code_str() == "too_large" {
+                return error.advice("raise the session's disk limit");
+            }
+            error
+        })?;
+        let mut session = Self::empty(shared, spec)?;
+        tree.local().unwrap_or(Path::new("")).clone_into(&mut session.folders.tree);
+        if let Some(room) = session.rooms.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            room.tree = Some(tree);
+        }
+        Ok(session)
+    }
+
+    /// A session on an empty tree.
+    pub(super) fn empty(shared: Arc<Shared>, spec: SessionSpec) -> Result<Self> {
+        let room = shared.scratch.directory()?;
+        let failed = |cause| {
+            Error::new(ErrorKind::Unavailable, "a session's folders could not be made")
+                .context("directory", room.path().display())
+                .advice("look at the free space and the permissions there")
+                .source(cause)
+        };
+        let folder = |name: &str| {
+            let path = room.path().join(name);
+            std::fs::create_dir(&path).map_err(failed)?;
+            Ok::<_, Error>(path)
+        };
+        let mut folders = Folders {
+            tree: folder("tree")?,
+            home: folder("home")?,
+            temporary: folder("tmp")?,
+            files: BTreeMap::new(),
+        };
+        let sticky = std::fs::Permissions::from_mode(0o1777);
+        std::fs::set_permissions(&folders.temporary, sticky).map_err(failed)?;
+        let files = folder("files")?;
+        for (number, (place, content)) in shared.root.files.iter().enumerate() {
+            let path = files.join(number.to_string());
+            std::fs::write(&path, content).map_err(failed)?;
+            folders.files.insert(place.clone(), path);
+        }
+        Ok(Self {
+            shared,
+            spec,
+            folders,
+            own: room.path().to_owned(),
+            rooms: Rooms::new(Some(Room { _directory: room, tree: None })),
+            turn: Mutex::default(),
+        })
+    }
+
+    /// Waits for the session's turn; until the work is finished, dropping it closes the session.
+    pub(super) async fn turn(&self) -> Result<(MutexGuard<'_, ()>, Unfinished<'_>)> {
+        let turn = self.turn.lock().await;
+        if self.rooms.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
+                .code("session_closed")
+                .advice("open another session"));
+        }
+        Ok((turn, Unfinished(Some(&self.rooms))))
+    }
+
+    /// A folder for the control files of the next command.
+    pub(super) fn control_folder(&self) -> PathBuf {
+        self.own.join(format!("control{}", self.shared.next()))
+    }
+
+    /// What the limit on space is about.
+    pub(super) fn writable(&self) -> [&Path; 3] {
+        [&self.folders.tree, &self.folders.home, &self.folders.temporary]
+    }
+}
+
+#[async_trait]
+impl Session for BwrapSession {
+    async fn run(
+        &self,
+        command: &Command,
+        output: &mut dyn Output,
+        cancel: &Cancel,
+    ) -> Result<Exit> {
+        run::run(self, command, output, cancel).await
+    }
+
+    async fn start(&self, _service: &Service, _cancel: &Cancel) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the bubblewrap sandbox runs no services: each of its commands has a network of its own",
+        )
+        .advice("use the native sandbox for suites with services"))
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceState>> {
+        Ok(Vec::new())
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        Ok(Vec::new())
+    }
+
+    async fn collect(&self, what: &Collect) -> Result<ByteStream> {
+        let (_turn, unfinished) = self.turn().await?;
+        let (tree, what) = (self.folders.tree.clone(), what.clone());
+        let archive = self.own.join(format!("archive{}", self.shared.next()));
+        // All of the session's processes have ended: what is archived does not change meanwhile.
+        let collected = tokio::task::spawn_blocking(move || {
+            let outcome = collect_beneath(&tree, &what, &archive);
+            let file = std::fs::File::open(&archive);
+            let _ = std::fs::remove_file(&archive);
+            outcome.and_then(|()| {
+                file.map_err(|cause| {
+                    Error::new(ErrorKind::Unavailable, "the archive cannot be read").source(cause)
+                })
+            })
+        });
+        let file = collected
+            .await
+            .map_err(|cause| Error::unexpected("the collecting did not end").source(cause))?;
+        unfinished.finish();
+        Ok(match file {
+            Ok(file) => ByteStream::new(run::pieces(tokio::fs::File::from_std(file))),
+            Err(error) => ByteStream::new(futures_util::stream::iter([Err(error)])),
+        })
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        tokio::task::spawn_blocking(move || drop(self.rooms))
+            .await
+            .map_err(|cause| Error::unexpected("a session could not be removed").source(cause))
+    }
+}
