@@ -16,9 +16,14 @@ use matrix_architect_core::{
     error::Result,
     evidence::CheckResult,
     fake::CountingIds,
+    id::Digest,
     job::JobConstraints,
+    patch::{ChangeKind, FileChange, Patch},
+    path::RelPath,
+    plan::Plan,
+    policy::{Decision, PolicyInput, RulePolicy, Rules, Verdict},
     time::Timestamp,
-    traits::{Sandbox, Tree, Verifier},
+    traits::{Policy as _, Sandbox, Tree, Verifier},
 };
 use matrix_architect_sandbox::{
     verify::{SuiteVerifier, VerifyConfig},
@@ -300,4 +305,121 @@ async fn rules_that_cannot_be_read_are_an_error_with_their_line() {
     let base = project(&[(".matrix/architect.toml", "[verify]\n\nsuits = ['rust']\n")]);
     let error = Wish::default().verify(base.path(), base.path()).await.err().unwrap();
     assert_eq!((error.code_str(), error.context_value("line")), ("bad_rules", Some("3")));
+}
+
+/// Whatever a check of coverage leaves, the base's own figure stands beside it.
+#[tokio::test]
+async fn coverage_is_measured_on_the_base_where_it_is_asked_for() -> Result<()> {
+    let rules = "[verify]\nsuites = []\n[[verify.check]]\nname = 'coverage'\nparser = 'lcov'\n\
+        report = 'out/lcov.info'\nrun = 'mkdir -p out && cp measured out/lcov.info'\n";
+    let measured = |hit| format!("SF:a\nLF:8\nLH:{hit}\nend_of_record\n");
+    let (before, after) = (measured(6), measured(4));
+    let base = project(&[(".matrix/architect.toml", rules), ("measured", &before)]);
+    let tree = project(&[(".matrix/architect.toml", rules), ("measured", &after)]);
+    let outcome = Wish::default().verify(base.path(), tree.path()).await?;
+    let coverage = outcome.named("coverage");
+    assert_eq!(coverage.details["percent"], 50.0);
+    assert_eq!(coverage.details["base_percent"], 75.0);
+    assert_eq!(coverage.summary, "50.0 % of lines reached; 75.0 % before the change");
+    let verdict = judged(&outcome, &Patch::default());
+    let drop = verdict.risk.signals.iter().find(|signal| signal.name == "coverage_drop");
+    assert_eq!(drop.map(|s| s.detail.as_str()), Some("coverage fell by 25.0 points"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn coverage_that_an_earlier_check_left_is_measured_on_the_base_too() -> Result<()> {
+    let rules = "[verify]\nsuites = []\n[[verify.check]]\nname = 'unit'\nrun = 'cp measured left'\n\
+        [[verify.check]]\nname = 'coverage'\nparser = 'lcov'\nrun = 'cat left'\n";
+    let (before, after) =
+        ("SF:a\nLF:4\nLH:3\nend_of_record\n", "SF:a\nLF:4\nLH:4\nend_of_record\n");
+    let base = project(&[(".matrix/architect.toml", rules), ("measured", before)]);
+    let tree = project(&[(".matrix/architect.toml", rules), ("measured", after)]);
+    let outcome = Wish::default().verify(base.path(), tree.path()).await?;
+    let coverage = outcome.named("coverage");
+    assert_eq!((&coverage.details["base_percent"], coverage.passed), (&75.0.into(), true));
+    let signals = judged(&outcome, &Patch::default()).risk.signals;
+    assert!(signals.iter().all(|signal| signal.name != "coverage_drop"), "{signals:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn coverage_that_the_base_cannot_tell_is_said() -> Result<()> {
+    let rules = "[verify]\nsuites = []\n[[verify.check]]\nname = 'coverage'\nparser = 'lcov'\n\
+        run = 'cat measured'\n";
+    let base = project(&[(".matrix/architect.toml", rules)]);
+    let after = "SF:a\nLF:4\nLH:4\nend_of_record\n";
+    let tree = project(&[(".matrix/architect.toml", rules), ("measured", after)]);
+    let outcome = Wish::default().verify(base.path(), tree.path()).await?;
+    assert!(outcome.named("coverage").summary.ends_with("; not known before the change"));
+    let signals = judged(&outcome, &Patch::default()).risk.signals;
+    assert!(signals.iter().any(|signal| signal.name == "check_missing"), "{signals:?}");
+    Ok(())
+}
+
+/// What the built-in policy makes of a verification.
+fn judged(outcome: &Outcome, patch: &Patch) -> Verdict {
+    let policy = RulePolicy::new(Rules::default()).unwrap();
+    let (plan, constraints, by) =
+        (Plan::default(), JobConstraints::default(), "ada".parse().unwrap());
+    let evidence = outcome.sink.evidence();
+    policy.judge(&PolicyInput::new(&plan, patch, &evidence, &constraints, &[], &by))
+}
+
+/// The patch that replaces one file's text, every line of it.
+fn replaced(path: &str, before: &str, after: &str) -> Patch {
+    let lines = |text: &str| u32::try_from(text.lines().count()).unwrap();
+    let (old, new) = (lines(before), lines(after));
+    let mut diff = format!(
+        "diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1,{old} +1,{new} @@\n"
+    );
+    for (sign, text) in [('-', before), ('+', after)] {
+        text.lines().for_each(|line| writeln!(diff, "{sign}{line}").unwrap());
+    }
+    let file = FileChange {
+        path: RelPath::new(path).unwrap(),
+        kind: ChangeKind::Modified,
+        from: None,
+        before: Some(Digest::of(before)),
+        after: Some(Digest::of(after)),
+        executable: false,
+        mode_changed: false,
+        binary: false,
+        added_lines: new,
+        removed_lines: old,
+    };
+    Patch { files: vec![file], diff }
+}
+
+/// A lint fails; the change does not mend the code but allows the lint. The suite passes then, and
+/// the gate asks somebody.
+#[tokio::test]
+async fn a_failing_lint_that_a_change_allows_does_not_pass_silently() -> Result<()> {
+    let manifest = |level| {
+        format!(
+            "[package]\nname = \"a\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
+             [lints.rust]\nunused_variables = \"{level}\"\n"
+        )
+    };
+    let (strict, lax) = (manifest("deny"), manifest("allow"));
+    let rules = "[verify.builtin.\"rust.test\"]\nenabled = false\n";
+    let code = "pub fn a() {\n    let b = 1;\n}\n";
+    let files = |manifest| {
+        [(".matrix/architect.toml", rules), ("Cargo.toml", manifest), ("src/lib.rs", code)]
+    };
+    let (base, tree) = (project(&files(&strict)), project(&files(&lax)));
+    let failing = Wish::default().verify(base.path(), base.path()).await?;
+    assert!(
+        !failing.named("rust.clippy").findings.is_empty(),
+        "{:?}",
+        failing.named("rust.clippy")
+    );
+    let outcome = Wish::default().verify(base.path(), tree.path()).await?;
+    assert_eq!(outcome.named("rust.clippy").result, CheckResult::Passed);
+
+    let verdict = judged(&outcome, &replaced("Cargo.toml", &strict, &lax));
+    assert_eq!(verdict.decision, Decision::RequireApproval, "{:?}", verdict.reasons);
+    let said = "unused_variables: \"deny\" is now \"allow\" in Cargo.toml";
+    assert!(verdict.reasons.iter().any(|reason| reason.contains(said)), "{:?}", verdict.reasons);
+    Ok(())
 }

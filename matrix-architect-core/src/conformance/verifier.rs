@@ -8,7 +8,11 @@
     reason = "a case fails in either way where the backend breaks its word"
 )]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,7 +24,11 @@ use crate::{
     fake::{FixedClock, MemoryEvidence, Told, job_ref},
     job::JobConstraints,
     plan::{FileOp, FileOpKind, Plan, Step, StepStatus},
-    traits::{Cancel, Sandbox, Tree, Verifier, VerifyContext},
+    tenant::JobRef,
+    traits::{
+        Cancel, Fence, Sandbox, SandboxCapabilities, Session, SessionSpec, Tree, Verifier,
+        VerifyContext,
+    },
 };
 
 /// The files of a project, by path.
@@ -76,13 +84,16 @@ impl<'a> Wish<'a> {
     }
 
     async fn verify(&self, harness: &impl Judges) -> Result<Outcome> {
+        self.verify_in(harness, harness.sandbox()).await
+    }
+
+    async fn verify_in(&self, harness: &impl Judges, sandbox: Arc<dyn Sandbox>) -> Result<Outcome> {
         let verifier = Serves::<dyn Verifier>::backend(harness);
-        let sandbox = harness.sandbox();
         let (base, tree) = (harness.tree(self.base).await?, harness.tree(self.tree).await?);
         let (job, clock) = (job_ref(1), FixedClock::at(harness.now().await));
         let (sink, constraints) = (MemoryEvidence::new(), JobConstraints::default());
         let cx = VerifyContext::new(
-            &job,
+            (&job, FENCE),
             (&*base, &*tree),
             &self.plan,
             &self.commands,
@@ -246,6 +257,49 @@ pub async fn what_checks_leave_behind_is_not_released(harness: impl Judges) -> R
     Ok(())
 }
 
+/// Promise 9.
+pub async fn every_session_names_its_owner(harness: impl Judges) -> Result<()> {
+    let (good, bad) =
+        (harness.project(&[("adds", true)]), harness.project(&[("adds", false), ("halves", true)]));
+    let watched = Arc::new(Watched { inner: harness.sandbox(), owners: Mutex::default() });
+    // A failure is looked up on the base, for which some verifiers open another session.
+    Wish::new(&good, &bad).verify_in(&harness, Arc::clone(&watched) as _).await?;
+    let owners = watched.owners.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(!owners.is_empty(), "nothing ran in the sandbox");
+    assert!(owners.iter().all(|owner| *owner == Some((job_ref(1), FENCE))), "{owners:?}");
+    drop(owners);
+    Ok(())
+}
+
+/// Under which lease all verifications are.
+const FENCE: Fence = Fence(7);
+
+/// A sandbox that remembers for whom its sessions were opened.
+#[derive(Debug)]
+struct Watched {
+    inner: Arc<dyn Sandbox>,
+    owners: Mutex<Vec<Option<(JobRef, Fence)>>>,
+}
+
+#[async_trait]
+impl Sandbox for Watched {
+    fn capabilities(&self) -> SandboxCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
+        let note = |owner| {
+            self.owners.lock().unwrap_or_else(PoisonError::into_inner).push(owner);
+        };
+        note(spec.owner.clone());
+        self.inner.open(tree, spec).await
+    }
+
+    async fn reap(&self) -> Result<u64> {
+        self.inner.reap().await
+    }
+}
+
 /// What the trait says about cancellation.
 pub async fn a_wish_to_stop_is_answered(harness: impl Judges) -> Result<()> {
     let good = harness.project(&[("adds", true)]);
@@ -278,6 +332,7 @@ macro_rules! verifier_suite {
                 every_check_is_reported_as_it_comes_out,
                 every_step_is_followed_to_its_end,
                 what_checks_leave_behind_is_not_released,
+                every_session_names_its_owner,
                 a_wish_to_stop_is_answered,
             ]
         );

@@ -26,6 +26,8 @@ pub(super) struct ChangedFile<'a> {
 pub(super) struct Lines<'a> {
     /// All lines of all hunks, in order.
     pub(super) all: Vec<Line<'a>>,
+    /// Where in `all` each hunk begins, rising.
+    pub(super) hunks: Vec<usize>,
     /// The file's mode afterwards, as Git writes it, if the diff says so.
     pub(super) mode: Option<&'a str>,
 }
@@ -36,6 +38,15 @@ pub(super) enum Line<'a> {
     Context(&'a str),
     Added(&'a str),
     Removed(&'a str),
+}
+
+impl<'a> Line<'a> {
+    /// The line without its sign.
+    pub(super) const fn text(self) -> &'a str {
+        match self {
+            Self::Context(text) | Self::Added(text) | Self::Removed(text) => text,
+        }
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -170,6 +181,7 @@ impl<'a> Section<'a> {
     fn take_header(&mut self, line: &'a str) {
         if let Some((old, new)) = line.strip_prefix("@@ -").and_then(hunk_lengths) {
             (self.old_left, self.new_left) = (old, new);
+            self.lines.hunks.push(self.lines.all.len());
         } else if let Some(paths) = line.strip_prefix("diff --git ") {
             self.after = same_path_twice(paths);
             self.before.clone_from(&self.after);

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Cancel, Clock, Sandbox, Tree};
+use super::{Cancel, Clock, Fence, Sandbox, Tree};
 use crate::{
     error::Result,
     evidence::Evidence,
@@ -37,6 +37,8 @@ pub trait EvidenceSink: Debug + Send + Sync {
 pub struct VerifyContext<'a> {
     /// For which job.
     pub job: &'a JobRef,
+    /// Under which lease of it: sessions name both, so that a reaper knows whose they are.
+    pub fence: Fence,
     /// The tree before the change: the only source of rules about how it is judged.
     pub base: &'a dyn Tree,
     /// The tree after the change.
@@ -61,7 +63,7 @@ impl<'a> VerifyContext<'a> {
     /// A context of all its parts.
     #[expect(clippy::too_many_arguments, reason = "the one place where all parts come together")]
     pub fn new(
-        job: &'a JobRef,
+        (job, fence): (&'a JobRef, Fence),
         (base, tree): (&'a dyn Tree, &'a dyn Tree),
         plan: &'a Plan,
         commands: &'a [String],
@@ -71,7 +73,7 @@ impl<'a> VerifyContext<'a> {
         sink: &'a dyn EvidenceSink,
         cancel: &'a Cancel,
     ) -> Self {
-        Self { job, base, tree, plan, commands, constraints, sandbox, clock, sink, cancel }
+        Self { job, fence, base, tree, plan, commands, constraints, sandbox, clock, sink, cancel }
     }
 }
 
@@ -105,6 +107,7 @@ impl CommandOutcome {
 /// 7. `every_step_is_followed_to_its_end`: running, then completed or failed; skipped after a
 ///    failed one.
 /// 8. `what_checks_leave_behind_is_not_released`, unless the rules of the base name it.
+/// 9. `every_session_names_its_owner`: the job and the fence of the context.
 ///
 /// # Cancellation
 /// Looks at its context's `Cancel` and then returns `Cancelled`

@@ -89,6 +89,9 @@ fn manifests() -> Vec<Case> {
             )
             .edit("poetry.lock", "# a\n", "# b\n")
             .expects(&["new_dependency"]),
+        case("a Python package in an extra whose heading is out of sight")
+            .edit("pyproject.toml", "dev = [\n]\n", "dev = [\n  \"requests>=2\",\n]\n")
+            .expects(alone),
         case("a requirement")
             .edit("requirements.txt", "a==1\n", "a==1\nb==2\n")
             .expects(&["new_dependency"]),

@@ -17,6 +17,7 @@ fn all() -> Vec<Case> {
         super::schema::cases(),
         super::weakening::cases(),
         super::origin::cases(),
+        super::configuration::cases(),
     ]
     .concat()
 }

@@ -5,6 +5,7 @@
 
 mod binding;
 mod case;
+mod configuration;
 mod decisions;
 mod dependencies;
 mod harmless;

@@ -34,6 +34,7 @@ fn sizes() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn checks() -> Vec<Case> {
     let scan =
         |name, result| evidence(EvidenceKind::SecurityScan, name, result).summary("1 finding");
@@ -89,6 +90,13 @@ fn checks() -> Vec<Case> {
         case("too little coverage")
             .evidence(coverage(CheckResult::Warned, 80.0))
             .expects(&["coverage_drop"]),
+        case("coverage whose fall nobody can tell")
+            .evidence(
+                evidence(EvidenceKind::CoverageReport, "unit.coverage", CheckResult::Passed)
+                    .detail("percent", 75.0)
+                    .detail("base", "no report"),
+            )
+            .expects(&["check_missing"]),
         case("more coverage").evidence(coverage(CheckResult::Passed, 81.0)),
         unscanned,
         unchecked,

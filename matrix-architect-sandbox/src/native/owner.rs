@@ -1,5 +1,7 @@
 //! By which name a command's cgroups tell whose they are, also after their owner has died. The
-//! owner is the helper: it dies with the server, and no session outlives it.
+//! owner is the helper: it dies with the server, and no session outlives it. That is why the job
+//! and the fence of a session's specification are no part of the name: whatever a lost lease left
+//! running here ends with the process that held it, and another server's is not ours to end.
 
 use matrix_architect_core::error::{Error, Result};
 

@@ -69,6 +69,11 @@ impl Check {
         Self { tool: Some(tool), ..self }
     }
 
+    /// Whether the base is asked how much its tests reach: where the rules ask for coverage.
+    pub(super) const fn compare_coverage(&self) -> bool {
+        matches!(self.parser, Parser::Lcov | Parser::Cobertura)
+    }
+
     /// The command as a person would type it.
     pub(super) fn line(&self) -> String {
         match self.argv.as_slice() {

@@ -29,8 +29,11 @@ pub(super) struct Examiner<'a> {
     ids: &'a dyn Ids,
     env: &'a BTreeMap<String, String>,
     pub(super) room: Room<'a>,
-    /// Opened with the first failure that could have been there before.
+    /// Opened with the first failure that could have been there before, or the first coverage.
     base: Option<Room<'a>>,
+    /// What ran on the changed tree and not on the base yet: a report of coverage may be made of
+    /// what earlier checks left.
+    earlier: Vec<Check>,
     /// What came out so far, without details.
     pub(super) outcomes: Vec<Outcome>,
 }
@@ -53,7 +56,16 @@ impl<'a> Examiner<'a> {
     ) -> Result<Self> {
         let id = SessionId::from_number(ids.next());
         let room = Room::open(cx, config, cx.tree, id, env).await?;
-        Ok(Self { cx, config, ids, env, room, base: None, outcomes: Vec::new() })
+        Ok(Self {
+            cx,
+            config,
+            ids,
+            env,
+            room,
+            base: None,
+            earlier: Vec::new(),
+            outcomes: Vec::new(),
+        })
     }
 
     /// Carries out a check and returns whether it passed.
@@ -101,6 +113,7 @@ impl<'a> Examiner<'a> {
         let mut details = details(self.cx, check, &ran);
         details.extend(version.map(|version| ("version".to_owned(), version.into())));
         if judgement.result == CheckResult::Failed && check.compare && !report.findings.is_empty() {
+            self.say(&format!("{}: failed; was it so before the change?", check.name));
             let (before, ran) = self.on_the_base(check).await?;
             artifacts.extend(keep(self.cx, &format!("{}.base", check.name), check, &ran).await?);
             let (base, told) = before;
@@ -109,13 +122,42 @@ impl<'a> Examiner<'a> {
             judgement = reconsider(check.parser, judgement, &mut report, &base.findings);
         }
         let coverage = report.coverage;
+        if coverage.is_some() && judgement.result == CheckResult::Passed && check.compare_coverage()
+        {
+            let (base, told) = self.coverage_before(check).await?;
+            match base {
+                Some(percent) => {
+                    details.insert("base_percent".to_owned(), percent.into());
+                    let note = format!("; {percent:.1} % before the change");
+                    judgement.summary.push_str(&note);
+                }
+                None => judgement.summary.push_str("; not known before the change"),
+            }
+            details.insert("base".to_owned(), told);
+        }
+        self.earlier.push(check.clone());
         let evidence = self.evidence(check, report, judgement, details, artifacts);
         Ok((evidence, coverage))
     }
 
+    /// How much the tests of the base reach. A report that is made of what an earlier check left
+    /// is made after that one on the base, too.
+    async fn coverage_before(&mut self, check: &Check) -> Result<(Option<f64>, Value)> {
+        self.say(&format!("{}: how much was reached before the change?", check.name));
+        let mut before = self.on_the_base(check).await?.0;
+        if before.0.coverage.is_none() {
+            for earlier in std::mem::take(&mut self.earlier) {
+                self.on_the_base(&earlier).await?;
+            }
+            before = self.on_the_base(check).await?.0;
+        }
+        let (report, told) = before;
+        let percent = report.coverage.filter(|_| told.result == CheckResult::Passed);
+        Ok((percent, json!({"result": told.result, "summary": told.summary})))
+    }
+
     /// The same check on the base tree, in a session of its own.
     async fn on_the_base(&mut self, check: &Check) -> Result<((Report, Judgement), Ran)> {
-        self.say(&format!("{}: failed; was it so before the change?", check.name));
         let room = if let Some(room) = self.base.take() {
             room
         } else {

@@ -68,6 +68,7 @@ impl<'a> Room<'a> {
         env: &BTreeMap<String, String>,
     ) -> Result<Self> {
         let mut spec = SessionSpec::new(id);
+        spec.owner = Some((cx.job.clone(), cx.fence));
         spec.limits = config.limits.clone();
         spec.binds.clone_from(&config.binds);
         spec.allow_degraded = config.allow_degraded;

@@ -13,7 +13,7 @@ use matrix_architect_core::{
     fake::{CountingIds, FixedClock, MemoryEvidence, job_ref},
     job::JobConstraints,
     plan::Plan,
-    traits::{Cancel, Sandbox, Verifier as _, VerifyContext},
+    traits::{Cancel, Fence, Sandbox, Verifier as _, VerifyContext},
 };
 use matrix_architect_sandbox::{
     native::{NativeConfig, NativeSandbox, detect_toolchains},
@@ -80,7 +80,7 @@ impl Wish {
         let (job, clock, sink) = (job_ref(1), FixedClock::new(), MemoryEvidence::new());
         let cancel = Cancel::new();
         let cx = VerifyContext::new(
-            &job,
+            (&job, Fence(1)),
             (&base, &tree),
             &self.plan,
             &self.commands,

@@ -18,7 +18,7 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<StageOutput> {
     let tree = cx.scratch.tree(cx.parts, cx.writer, refs.patched_tree).await?;
     let sink = JobSink::new(cx.parts, cx.writer, cx.log, cx.seen);
     let context = VerifyContext::new(
-        &cx.writer.job,
+        (&cx.writer.job, cx.writer.fence),
         (base.as_ref(), tree.as_ref()),
         plan,
         &record.spec.verify_commands,

@@ -38,8 +38,19 @@ fn note(evidence: &Evidence, tolerated: u32, seen: &mut Sightings) {
         CheckResult::Passed if has_new_findings => seen.note(found, said(evidence)),
         CheckResult::Passed => {}
     }
-    if let Some(drop) = coverage_drop(evidence).filter(|drop| *drop > f64::from(tolerated)) {
-        seen.note(SignalKind::CoverageDrop, format!("{} fell by {drop:.1} points", evidence.name));
+    match coverage_drop(evidence) {
+        Some(drop) if drop > f64::from(tolerated) => {
+            let place = format!("{} fell by {drop:.1} points", evidence.name);
+            seen.note(SignalKind::CoverageDrop, place);
+        }
+        // The base was asked and could not tell.
+        None if evidence.details.contains_key("percent")
+            && evidence.details.contains_key("base") =>
+        {
+            let place = format!("{}: the coverage before is not known", evidence.name);
+            seen.note(SignalKind::CheckMissing, place);
+        }
+        _ => {}
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Scene, Sightings, SignalKind};
-use crate::policy::diff::ChangedFile;
+use super::{
+    Scene, Sightings, SignalKind,
+    setting::{self, Setting},
+};
+use crate::policy::diff::{ChangedFile, Line};
 
 /// A family of package managers: its manifests and its lockfiles.
 struct Family {
@@ -82,8 +85,26 @@ fn difference<'a>(
     file: &ChangedFile<'a>,
     name: fn(&str) -> Option<&str>,
 ) -> (Vec<&'a str>, Vec<&'a str>) {
-    let named = |line: &'a str| name(line);
-    (file.added().filter_map(named).collect(), file.removed().filter_map(named).collect())
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    for (line, setting) in setting::changed(file) {
+        if setting.is_some_and(|setting| is_other_list(setting, line.text())) {
+            continue;
+        }
+        match line {
+            Line::Added(text) => added.extend(name(text)),
+            Line::Removed(text) => removed.extend(name(text)),
+            Line::Context(_) => {}
+        }
+    }
+    (added, removed)
+}
+
+/// Whether it is an element of a list in sight that names no dependencies, such as a linter's rules.
+fn is_other_list(setting: Setting<'_>, line: &str) -> bool {
+    let element = line.trim_start().strip_prefix(['"', '\'']);
+    let is_element = element.is_some_and(|text| !text.starts_with(setting.key));
+    let of_dependencies = |text: &str| text.contains("depend") || text.contains("require");
+    is_element && !of_dependencies(setting.key) && !setting.section.is_some_and(of_dependencies)
 }
 
 fn names(lines: &[&str]) -> BTreeSet<String> {

@@ -59,6 +59,8 @@ signals! {
     DeceptiveText = "deceptive_text", 50, High;
     /// A dependency comes from another host than the others.
     RegistryChanged = "registry_changed", 45, High;
+    /// Tool configuration asks less than before: a lint allowed, tests left out, a bar lowered.
+    ChecksLoosened = "checks_loosened", 40, High;
     /// Something new runs when the project is installed or built.
     InstallScript = "install_script", 40, High;
     /// A migration drops or alters and has no way back.
@@ -89,6 +91,10 @@ signals! {
     TestsSkipped = "tests_skipped", 25, Medium;
     /// It removes more assertions than it adds, or adds ones that cannot fail.
     AssertionsRemoved = "assertions_removed", 25, Medium;
+    /// It silences a tool at one place in the code.
+    ChecksSuppressed = "checks_suppressed", 10, Low;
+    /// It touches configuration of the tools that judge it, or a program that a check runs.
+    TouchesToolConfiguration = "touches_tool_configuration", 15, Medium;
     /// It touches a file that a build runs.
     BuildScript = "build_script", 20, Medium;
     /// It touches how containers are built or composed.

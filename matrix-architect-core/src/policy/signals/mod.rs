@@ -1,6 +1,7 @@
 //! What makes a change risky. Each file looks for one group of signals; none of them decides.
 
 mod checks;
+mod configuration;
 mod dependencies;
 mod files;
 mod interface;
@@ -10,7 +11,9 @@ mod migrations;
 mod origin;
 mod paths;
 mod scripts;
+mod setting;
 mod size;
+mod suppressions;
 mod weakening;
 
 use std::collections::BTreeMap;
@@ -96,6 +99,8 @@ pub(super) fn look(scene: &Scene<'_>) -> Sightings {
     scripts::look(scene, &mut seen);
     migrations::look(scene, &mut seen);
     weakening::look(scene, &mut seen);
+    configuration::look(scene, &mut seen);
+    suppressions::look(scene, &mut seen);
     interface::look(scene, &mut seen);
     checks::look(scene, &mut seen);
     origin::look(scene, &mut seen);

@@ -14,6 +14,8 @@ use crate::{
 pub(in crate::policy) enum PathKind {
     /// A path that is a signal by itself.
     Signal(SignalKind),
+    /// Configuration of tools that judge the change.
+    Tools,
     /// A migration of a database.
     Migration,
     /// A test.
@@ -48,6 +50,11 @@ pub struct Globs {
     /// What a build or a test run executes. Default: `build.rs`, `Makefile`, `setup.py`,
     /// `conftest.py` and the like.
     pub build_scripts: Vec<String>,
+    /// Configuration of formatters, linters, test runners, type checkers and coverage. Default:
+    /// `rustfmt.toml`, `clippy.toml`, `.cargo/config.toml`, `rust-toolchain`, `nextest.toml`,
+    /// `pytest.ini`, `tox.ini`, `ruff.toml`, `.coveragerc`, `mypy.ini`, and those of
+    /// `eslint`, `jest`, `vitest`, `tsc`, `golangci-lint` and the like. Sections of manifests count in any case.
+    pub tools: Vec<String>,
     /// Migrations of databases. Default: folders named `migrations`, `schema.sql`.
     pub migrations: Vec<String>,
     /// Tests. Default: folders named `tests` and the like, `test_*.py`, `*_test.*`, `*.spec.*`.
@@ -67,6 +74,25 @@ const AUTH: &str = "auth,authn,authz,authentication,authorization,login,session,
                     permission,permissions,oauth,oauth2,oidc,sso,saml,jwt,password,passwords";
 const CRYPTO: &str = "crypto,cryptography,cipher,ciphers,encryption,signing,tls,ssl,pki,hmac,kms";
 const PAYMENTS: &str = "payment,payments,billing,invoice,invoices,checkout,ledger,stripe,paypal";
+
+const TOOLS: [&str; 16] = [
+    "**/{,.}{rustfmt,clippy,tarpaulin}.toml",
+    "**/{rust-toolchain{,.toml},deny.toml,go.env,go.work}",
+    "**/.cargo/config{,.toml}",
+    "**/{,.}nextest.toml",
+    "**/{,.}pytest.{ini,toml}",
+    "**/{tox.ini,conftest.py,pyrightconfig.json,.flake8,.bandit,.isort.cfg}",
+    "**/{,.}{ruff,mypy}.{toml,ini}",
+    "**/{.coveragerc,{,.}pylintrc{,.toml}}",
+    "**/{,.}{eslint,prettier,jest,vitest,mocha,nyc,c8,karma,cypress,playwright}{rc,.config,.conf}{,.*}",
+    "**/{biome.json{,c},tsconfig*.json,jsconfig.json,vite.config.*}",
+    "**/.golangci.*",
+    "**/.{clang-tidy,clang-format,rubocop.yml,rubocop_todo.yml}",
+    "**/{phpunit,checkstyle}.xml{,.dist}",
+    "**/{phpstan.neon{,.dist},detekt.yml,{,.}codecov.yml,sonar-project.properties}",
+    "**/.{eslint,prettier,semgrep,trivy,gitleaks,pylint,snyk}ignore",
+    "**/.gitleaks.toml",
+];
 
 impl Default for Globs {
     fn default() -> Self {
@@ -113,6 +139,7 @@ impl Default for Globs {
                 "**/*.{mk,gradle,gradle.kts}",
                 "**/{gulpfile,Gruntfile}.*",
             ]),
+            tools: owned(&TOOLS),
             migrations: owned(&[
                 "**/{migration,migrations,migrate}/**",
                 "**/alembic/versions/**",
@@ -132,7 +159,7 @@ impl Default for Globs {
 }
 
 impl Globs {
-    fn by_kind(&self) -> [(PathKind, &[String]); 11] {
+    fn by_kind(&self) -> [(PathKind, &[String]); 12] {
         use PathKind::Signal;
         [
             (Signal(SignalKind::TouchesAuth), &self.auth),
@@ -144,6 +171,7 @@ impl Globs {
             (Signal(SignalKind::TouchesJudge), &self.judge),
             (Signal(SignalKind::ExecutableHook), &self.hooks),
             (Signal(SignalKind::BuildScript), &self.build_scripts),
+            (PathKind::Tools, &self.tools),
             (PathKind::Migration, &self.migrations),
             (PathKind::Test, &self.tests),
         ]

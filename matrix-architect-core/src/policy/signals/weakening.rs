@@ -170,7 +170,8 @@ fn is_word(line: &str, start: usize) -> bool {
     !word.starts_with(char::is_alphanumeric) || !before.ends_with(is_part)
 }
 
-fn is_code(name: &str) -> bool {
+/// Whether the file is neither prose nor data.
+pub(super) fn is_code(name: &str) -> bool {
     const PROSE: [&str; 10] =
         ["md", "txt", "rst", "adoc", "lock", "json", "yaml", "yml", "toml", "snap"];
     name.rsplit_once('.').is_some_and(|(_, ending)| !PROSE.contains(&ending))
