@@ -103,8 +103,15 @@ fn difference<'a>(
 fn is_other_list(setting: Setting<'_>, line: &str) -> bool {
     let element = line.trim_start().strip_prefix(['"', '\'']);
     let is_element = element.is_some_and(|text| !text.starts_with(setting.key));
+    // Extras have names of their own, so an unknown list counts unless its section is in sight.
+    let is_in_sight = setting.section.is_some()
+        || ["keywords", "classifiers"].contains(&setting.key)
+        || super::configuration::is_known(setting.key);
     let of_dependencies = |text: &str| text.contains("depend") || text.contains("require");
-    is_element && !of_dependencies(setting.key) && !setting.section.is_some_and(of_dependencies)
+    is_element
+        && is_in_sight
+        && !of_dependencies(setting.key)
+        && !setting.section.is_some_and(of_dependencies)
 }
 
 fn names(lines: &[&str]) -> BTreeSet<String> {
