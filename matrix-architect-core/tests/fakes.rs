@@ -5,16 +5,25 @@
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use matrix_architect_core::{
     conformance::{
-        Harness, Serves, approver::Answers, artifact_store::Damages, secret_store::Provides,
+        Harness, Serves,
+        approver::Answers,
+        artifact_store::Damages,
+        deployer::{Sample, Target},
+        secret_store::Provides,
     },
     event::ApprovalRequest,
-    fake::{DeskApprover, FixedSecrets, MemoryArtifacts, ReadmePlanner},
+    fake::{
+        DeskApprover, FixedSecrets, MemoryArtifacts, MemoryDeployer, ReadmePlanner, gated_release,
+        job_ref,
+    },
     id::{Digest, PrincipalId, TenantId},
+    release::{DeploymentConfig, DeploymentTarget},
     secret::SecretRef,
     time::Timestamp,
-    traits::{Approver, ArtifactStore, Planner, SecretStore},
+    traits::{Approver, ArtifactStore, Deployer, Planner, SecretStore},
 };
 
 /// A backend in memory: reopening finds it as it was, and time does not matter to it.
@@ -103,4 +112,62 @@ mod planner {
 mod approver {
     use super::{DeskApprover, InMemory};
     matrix_architect_core::approver_suite!(InMemory::<DeskApprover>::default());
+}
+
+#[async_trait]
+impl Target for InMemory<MemoryDeployer> {
+    fn deployer(&self) -> Arc<dyn Deployer> {
+        Arc::<MemoryDeployer>::clone(&self.0)
+    }
+
+    fn config(&self, environment: &str) -> DeploymentConfig {
+        DeploymentConfig {
+            target: DeploymentTarget::Custom,
+            environment: environment.to_owned(),
+            namespace: None,
+            config: [("driver".to_owned(), "memory".into())].into(),
+        }
+    }
+
+    fn broken_config(&self) -> (DeploymentConfig, &'static str) {
+        unreachable!("the fake reads no settings")
+    }
+
+    fn bundle(&self, label: &str, _sample: Sample) -> Bytes {
+        Bytes::copy_from_slice(label.as_bytes())
+    }
+
+    async fn serving(&self, environment: &str) -> Option<String> {
+        let live = self.0.live(&self.config(environment).name())?;
+        let known = ["one", "two", "three"].into_iter();
+        let version =
+            |label: &str| gated_release(&job_ref(1), Digest::of(label)).version().to_owned();
+        let mut named = known.filter(|label| version(label) == live);
+        Some(named.next().unwrap_or("unknown").to_owned())
+    }
+
+    async fn fingerprint(&self) -> Digest {
+        Digest::of(self.0.writes().join("\n"))
+    }
+}
+
+mod deployer {
+    use super::{InMemory, MemoryDeployer};
+    // Those of the promises that a test of the engine builds on.
+    matrix_architect_core::__conformance_tests!(
+        deployer,
+        InMemory::<MemoryDeployer>::default(),
+        [
+            a_preview_changes_nothing,
+            an_applied_release_serves,
+            applying_twice_changes_nothing,
+            a_rollback_returns_to_the_release_before,
+            a_rollback_of_a_first_release_leaves_nothing,
+            a_rollback_may_be_repeated,
+            a_rollback_goes_to_the_version_that_is_asked_for,
+            an_older_fence_is_refused,
+            another_environment_is_untouched,
+            another_jobs_release_stays,
+        ]
+    );
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{ErrorKind, Result},
-    release::{Fencing, HealthStatus},
+    release::{Fencing, HealthStatus, Release},
     traits::LogQuery,
 };
 
@@ -38,6 +38,7 @@ macro_rules! deployer_suite {
                 a_cancelled_apply_leaves_the_old_release,
                 the_logs_are_the_releases_own,
                 another_environment_is_untouched,
+                another_jobs_release_stays,
             ]
         );
     };
@@ -149,7 +150,7 @@ pub async fn a_rollback_returns_to_the_release_before(target: impl Target) -> Re
     }
     let first = deploying.healthy(1, "one").await?;
     let second = deploying.healthy(2, "two").await?;
-    let now = deploying.roll_back(3, &second).await?.expect("the release before serves");
+    let now = deploying.roll_back((2, 3), &second).await?.expect("the release before serves");
     assert_eq!(now.reference, first.reference);
     assert!(now.changed);
     deploying.assert_serving(Some("one")).await;
@@ -163,9 +164,9 @@ pub async fn a_rollback_of_a_first_release_leaves_nothing(target: impl Target) -
         return Ok(());
     }
     let first = deploying.healthy(1, "one").await?;
-    assert_eq!(deploying.roll_back(2, &first).await?, None);
+    assert_eq!(deploying.roll_back((1, 2), &first).await?, None);
     deploying.assert_serving(None).await;
-    assert_eq!(deploying.roll_back(3, &first).await?, None, "and may be repeated");
+    assert_eq!(deploying.roll_back((1, 3), &first).await?, None, "and may be repeated");
     let again = deploying.healthy(4, "one").await?;
     assert!(again.changed);
     deploying.assert_serving(Some("one")).await;
@@ -181,13 +182,13 @@ pub async fn a_rollback_may_be_repeated(target: impl Target) -> Result<()> {
     deploying.healthy(1, "one").await?;
     let second = deploying.healthy(2, "two").await?;
     let third = deploying.healthy(3, "three").await?;
-    deploying.roll_back(4, &third).await?;
+    deploying.roll_back((3, 4), &third).await?;
     let before = deploying.target.fingerprint().await;
-    let again = deploying.roll_back(4, &third).await?.expect("something serves");
+    let again = deploying.roll_back((3, 4), &third).await?.expect("something serves");
     assert_eq!((again.reference, again.changed), (second.reference.clone(), false));
     let mut never = third.reference;
     "0123456789abcdef".clone_into(&mut never.version);
-    let again = deploying.roll_back_to(4, &never, None).await?.expect("something serves");
+    let again = deploying.roll_back_to((3, 4), &never, None).await?.expect("something serves");
     assert_eq!((again.reference, again.changed), (second.reference, false));
     assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
     deploying.assert_serving(Some("two")).await;
@@ -204,10 +205,10 @@ pub async fn a_rollback_goes_to_the_version_that_is_asked_for(target: impl Targe
     deploying.healthy(2, "two").await?;
     let third = deploying.healthy(3, "three").await?;
     let to = Some("0123456789abcdef".to_owned());
-    refused(deploying.roll_back_to(4, &third.reference, to).await, ErrorKind::NotFound);
+    refused(deploying.roll_back_to((3, 4), &third.reference, to).await, ErrorKind::NotFound);
     deploying.assert_serving(Some("three")).await;
     let to = Some(first.reference.version.clone());
-    let now = deploying.roll_back_to(5, &third.reference, to).await?.expect("it serves");
+    let now = deploying.roll_back_to((3, 5), &third.reference, to).await?.expect("it serves");
     assert_eq!(now.reference, first.reference);
     deploying.assert_serving(Some("one")).await;
     Ok(())
@@ -223,7 +224,7 @@ pub async fn an_older_fence_is_refused(target: impl Target) -> Result<()> {
     let newer = deploying.healthy(5, "one").await?;
     let before = deploying.target.fingerprint().await;
     refused(deploying.healthy(4, "two").await, ErrorKind::Fenced);
-    refused(deploying.roll_back(4, &newer).await, ErrorKind::Fenced);
+    refused(deploying.roll_back((5, 4), &newer).await, ErrorKind::Fenced);
     assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
     deploying.assert_serving(Some("one")).await;
     deploying.healthy(5, "two").await?;
@@ -350,8 +351,33 @@ pub async fn another_environment_is_untouched(target: impl Target) -> Result<()>
     assert_eq!(release.previous, None, "it is the first one there");
     deploying.assert_serving(Some("one")).await;
     assert_eq!(deploying.target.serving("production").await.as_deref(), Some("two"));
-    deploying.roll_back(3, &release).await?;
+    deploying.roll_back((2, 3), &release).await?;
     deploying.assert_serving(Some("one")).await;
     assert_eq!(deploying.target.serving("production").await, None);
+    Ok(())
+}
+
+/// Promise 13.
+pub async fn another_jobs_release_stays(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    let first = deploying.healthy(1, "one").await?;
+    let stays = Some((first.reference.clone(), false));
+    let seen =
+        |release: Option<Release>| release.map(|release| (release.reference, release.changed));
+    let intended_only = deploying.roll_back((2, 2), &first).await?;
+    assert_eq!(seen(intended_only), stays, "the job never came to apply it");
+    deploying.assert_serving(Some("one")).await;
+    let found = deploying.healthy((2, 3), "one").await?;
+    assert!(!found.changed);
+    assert_eq!(seen(deploying.roll_back((2, 4), &found).await?), stays, "it was live before");
+    deploying.assert_serving(Some("one")).await;
+    // Whose it is, a later attempt of the same job can take it back.
+    let again = deploying.healthy((1, 5), "one").await?;
+    assert!(!again.changed);
+    assert_eq!(deploying.roll_back((1, 6), &again).await?, None);
+    deploying.assert_serving(None).await;
     Ok(())
 }

@@ -69,10 +69,32 @@ pub(super) struct Call {
     pub(super) cancel: Cancel,
 }
 
-pub(super) fn call(number: u64) -> Call {
+/// Whose call it is: a job, and the token it comes with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    job: u64,
+    fence: u64,
+}
+
+impl From<u64> for Turn {
+    /// The job and its token have the same number.
+    fn from(number: u64) -> Self {
+        Self { job: number, fence: number }
+    }
+}
+
+impl From<(u64, u64)> for Turn {
+    /// The job comes with a later token.
+    fn from((job, fence): (u64, u64)) -> Self {
+        Self { job, fence }
+    }
+}
+
+pub(super) fn call(turn: impl Into<Turn>) -> Call {
+    let Turn { job, fence } = turn.into();
     Call {
-        job: job_ref(u128::from(number)),
-        fence: Fence(number),
+        job: job_ref(u128::from(job)),
+        fence: Fence(fence),
         journal: MemoryJournal::new(),
         cancel: Cancel::new(),
     }
@@ -116,26 +138,30 @@ impl<T: Target> Deploying<T> {
         self.deployer.apply(&self.context(call), request).await
     }
 
-    /// Applies a healthy release as the job and with the token of that number.
-    pub(super) async fn healthy(&self, number: u64, label: &str) -> Result<Release> {
-        let call = call(number);
+    /// Applies a healthy release.
+    pub(super) async fn healthy(&self, turn: impl Into<Turn>, label: &str) -> Result<Release> {
+        let call = call(turn);
         let request = self.request(&call, label, Sample::Healthy, "staging").await?;
         self.apply(&call, &request).await
     }
 
-    pub(super) async fn roll_back(&self, number: u64, failed: &Release) -> Result<Option<Release>> {
-        self.roll_back_to(number, &failed.reference, None).await
+    pub(super) async fn roll_back(
+        &self,
+        turn: impl Into<Turn>,
+        failed: &Release,
+    ) -> Result<Option<Release>> {
+        self.roll_back_to(turn, &failed.reference, None).await
     }
 
     pub(super) async fn roll_back_to(
         &self,
-        number: u64,
+        turn: impl Into<Turn>,
         failed: &ReleaseRef,
         to: Option<String>,
     ) -> Result<Option<Release>> {
         let config = self.target.config(&failed.environment);
         let request = RollbackRequest { config, failed: failed.clone(), to };
-        self.deployer.rollback(&self.context(&call(number)), &request).await
+        self.deployer.rollback(&self.context(&call(turn)), &request).await
     }
 
     pub(super) async fn assert_serving(&self, expected: Option<&str>) {

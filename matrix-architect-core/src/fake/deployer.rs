@@ -8,13 +8,14 @@ use super::locked;
 use crate::{
     error::{Error, ErrorKind, Result},
     release::{DeploymentConfig, Fencing, Health, HealthStatus, Release, ReleaseRef},
+    tenant::JobRef,
     traits::{
         ByteStream, Clock as _, DeployCapabilities, DeployContext, DeployPlan, DeployRequest,
         Deployer, Fence, LogQuery, PlannedChange, RollbackRequest,
     },
 };
 
-/// A target in memory: the versions of each service, the last one live, and every write to it.
+/// A target in memory: the releases of each service, the last one live, and every write to it.
 #[derive(Debug, Default)]
 pub struct MemoryDeployer {
     takes: Duration,
@@ -23,10 +24,18 @@ pub struct MemoryDeployer {
 
 #[derive(Debug, Default)]
 struct State {
-    versions: BTreeMap<String, Vec<String>>,
+    releases: BTreeMap<String, Vec<Put>>,
     writes: Vec<String>,
     fence: BTreeMap<String, Fence>,
     faults: Vec<Error>,
+    refusals: Vec<Error>,
+}
+
+/// A release, and who put it there.
+#[derive(Debug)]
+struct Put {
+    release: Release,
+    job: JobRef,
 }
 
 impl MemoryDeployer {
@@ -40,9 +49,16 @@ impl MemoryDeployer {
         self.lock().faults.push(error);
     }
 
+    /// Meets this error at the next apply, before anything is touched.
+    pub fn refuse_once(&self, error: Error) {
+        self.lock().refusals.push(error);
+    }
+
     /// The version that is live under [`DeploymentConfig::name`].
     pub fn live(&self, name: &str) -> Option<String> {
-        self.lock().versions.get(name).and_then(|versions| versions.last().cloned())
+        let state = self.lock();
+        let live = state.releases.get(name).and_then(|releases| releases.last());
+        live.map(|live| live.release.reference.version.clone())
     }
 
     /// Every write in order, such as `apply VERSION` and `rollback VERSION`.
@@ -63,6 +79,57 @@ impl State {
         }
         *latest = fence;
         Ok(())
+    }
+
+    fn put(&mut self, name: String, cx: &DeployContext<'_>, request: &DeployRequest) -> Release {
+        let (at, version) = (cx.clock.now(), request.release.version().to_owned());
+        let releases = self.releases.entry(name).or_default();
+        let before = releases.last().map(|put| &put.release);
+        if let Some(live) = before.filter(|live| live.reference.version == version) {
+            return Release { changed: false, ..live.clone() };
+        }
+        let health = Health {
+            status: HealthStatus::Healthy,
+            version: Some(version.clone()),
+            detail: "in memory".to_owned(),
+            at,
+        };
+        let release = Release {
+            reference: request.reference(),
+            previous: before.map(|live| live.reference.version.clone()),
+            changed: true,
+            uri: None,
+            fencing: Fencing::Target,
+            health: Some(health),
+            at,
+        };
+        releases.push(Put { release: release.clone(), job: cx.job.clone() });
+        self.writes.push(format!("apply {version}"));
+        release
+    }
+
+    /// Takes the live release back, if it is the one meant and the job's own.
+    fn take_back(
+        &mut self,
+        name: String,
+        job: &JobRef,
+        request: &RollbackRequest,
+    ) -> Result<Option<Release>> {
+        let (failed, to) = (&request.failed.version, request.to.as_ref());
+        let releases = self.releases.entry(name).or_default();
+        let meant = |put: &Put| put.job == *job && put.release.reference.version == *failed;
+        let changed = releases.last().is_some_and(meant);
+        if changed {
+            let earlier = &releases[..releases.len() - 1];
+            let is_wanted = |put: &Put| to.is_none_or(|to| put.release.reference.version == *to);
+            let kept = earlier.iter().rposition(is_wanted).map(|last| last + 1);
+            if to.is_some() && kept.is_none() {
+                return Err(Error::not_found("the release to return to is not at the target"));
+            }
+            releases.truncate(kept.unwrap_or(0));
+            self.writes.push(format!("rollback {failed}"));
+        }
+        Ok(releases.last().map(|put| Release { changed, ..put.release.clone() }))
     }
 }
 
@@ -91,35 +158,17 @@ impl Deployer for MemoryDeployer {
                 return Err(Error::new(ErrorKind::Cancelled, "the deployment was stopped"));
             }
         }
-        let (name, version) = (request.config.name(), request.release.version().to_owned());
+        let name = request.config.name();
         let mut state = self.lock();
-        state.admit(&name, cx.fence)?;
-        let versions = state.versions.entry(name).or_default();
-        let changed = versions.last() != Some(&version);
-        let previous = versions.iter().rev().find(|old| **old != version).cloned();
-        if changed {
-            versions.push(version.clone());
-            state.writes.push(format!("apply {version}"));
-        }
-        if let Some(error) = state.faults.pop() {
+        if let Some(error) = state.refusals.pop() {
             return Err(error);
         }
-        let at = cx.clock.now();
-        let health = Health {
-            status: HealthStatus::Healthy,
-            version: Some(version),
-            detail: "in memory".to_owned(),
-            at,
-        };
-        Ok(Release {
-            reference: request.reference(),
-            previous,
-            changed,
-            uri: None,
-            fencing: Fencing::Target,
-            health: Some(health),
-            at,
-        })
+        state.admit(&name, cx.fence)?;
+        let release = state.put(name, cx, request);
+        match state.faults.pop() {
+            Some(error) => Err(error),
+            None => Ok(release),
+        }
     }
 
     async fn rollback(
@@ -133,13 +182,7 @@ impl Deployer for MemoryDeployer {
         if let Some(error) = state.faults.pop() {
             return Err(error);
         }
-        let versions = state.versions.entry(name).or_default();
-        if versions.last() == Some(&request.failed.version) {
-            versions.pop();
-            let write = format!("rollback {}", request.failed.version);
-            state.writes.push(write);
-        }
-        Ok(None)
+        state.take_back(name, cx.job, request)
     }
 
     async fn health(&self, config: &DeploymentConfig, release: &ReleaseRef) -> Result<Health> {

@@ -61,7 +61,8 @@ impl DeployRequest {
 pub struct RollbackRequest {
     /// Where and how.
     pub config: DeploymentConfig,
-    /// The release that is taken back; it may have been applied fully, partly or not at all.
+    /// The release that is taken back; the context's job may have applied it fully, partly or not
+    /// at all. Another job may have put the same version there: that one stays.
     pub failed: ReleaseRef,
     /// The version to return to; `None` means the deployer's own record of what was before, or
     /// nothing at all if this was the first release.
@@ -173,6 +174,8 @@ pub trait TrafficRouter: Debug + Send + Sync {
 /// 10. `a_cancelled_apply_leaves_the_old_release`.
 /// 11. `the_logs_are_the_releases_own`.
 /// 12. `another_environment_is_untouched`.
+/// 13. `another_jobs_release_stays`: a rollback takes back what the context's job put there, in
+///     whichever of its attempts, and nothing else; the version alone does not tell whose it is.
 ///
 /// # Idempotence
 /// `apply` and `rollback` may be repeated after a crash at any point and end in old or new.
@@ -190,7 +193,7 @@ pub trait Deployer: Debug + Send + Sync + 'static {
     /// Makes the release live.
     async fn apply(&self, cx: &DeployContext<'_>, request: &DeployRequest) -> Result<Release>;
 
-    /// Takes a release back. Returns what serves now; `None` if nothing does.
+    /// Takes the job's release back. Returns what serves now; `None` if nothing does.
     async fn rollback(
         &self,
         cx: &DeployContext<'_>,

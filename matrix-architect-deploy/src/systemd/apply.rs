@@ -97,7 +97,7 @@ async fn stage(work: &Work<'_>, release: &GatedRelease) -> Result<()> {
 
 /// The deployment that will be, on top of the last one that was seen healthy.
 fn slot(work: &Work<'_>, state: &State, release: &GatedRelease) -> Slot {
-    let before = state.proven();
+    let before = state.proven(work.cx.job);
     Slot {
         number: state.next_number(),
         version: release.version().to_owned(),

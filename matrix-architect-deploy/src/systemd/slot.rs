@@ -73,15 +73,19 @@ impl State {
         self.live.and_then(|number| self.slot(number))
     }
 
-    /// The last deployment that was seen healthy: where a failed one returns to.
-    pub(super) fn proven(&self) -> Option<&Slot> {
+    /// The last deployment that was seen healthy and is not of an earlier attempt of this job:
+    /// where a failed one returns to.
+    pub(super) fn proven(&self, job: &JobRef) -> Option<&Slot> {
         let (slot, state) = self.live()?;
-        match state {
-            SlotState::Applied | SlotState::Restoring => Some(slot),
-            SlotState::Intended | SlotState::Undone => {
-                slot.previous.and_then(|number| self.slot(number)).map(|(slot, _)| slot)
-            }
-        }
+        let seen_healthy = matches!(state, SlotState::Applied | SlotState::Restoring);
+        if seen_healthy && slot.job != *job { Some(slot) } else { self.before(slot, job) }
+    }
+
+    /// The deployment that `slot` stands on, without those of this job.
+    pub(super) fn before<'s>(&'s self, slot: &'s Slot, job: &JobRef) -> Option<&'s Slot> {
+        let previous = |slot: &Slot| slot.previous.and_then(|number| self.slot(number));
+        let mut chain = std::iter::successors(previous(slot), |(slot, _)| previous(slot));
+        chain.find(|(slot, _)| slot.job != *job).map(|(slot, _)| slot)
     }
 
     /// A number no deployment had.

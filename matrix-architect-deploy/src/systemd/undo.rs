@@ -15,8 +15,8 @@ use super::{
     work::Work,
 };
 
-/// Takes a release back, if it is live, whoever began what is found. It is not stopped by a wish
-/// to: it is itself the way to a known end.
+/// Takes a release back, if it is live and the job's own. It is not stopped by a wish to: it is
+/// itself the way to a known end.
 pub(super) async fn rollback(
     work: &Work<'_>,
     request: &RollbackRequest,
@@ -31,12 +31,12 @@ pub(super) async fn rollback(
     if *how_far == SlotState::Restoring {
         // A rollback was broken off between its switch and its end.
         let verdict = return_to(work, live, live).await?;
-        if !is_meant(work, &state, live, &request.failed.version) {
+        if !is_meant(work, live, &request.failed.version) {
             work.tidy(live, Happening::RolledBack, Some(live), "finished").await;
             return Ok(Some(work.release(live, true, verdict)));
         }
     }
-    if !is_meant(work, &state, live, &request.failed.version) {
+    if !is_meant(work, live, &request.failed.version) {
         return serving(work, live).await.map(Some);
     }
     let to = destination(&state, live, request.to.as_deref())?;
@@ -48,13 +48,10 @@ pub(super) async fn rollback(
     Ok(to.zip(verdict).map(|(slot, verdict)| work.release(slot, true, verdict)))
 }
 
-/// Whether the live deployment is the one that is taken back. When a job deploys new settings of
-/// the version that serves already, the version alone does not tell: if the job's own deployment is
-/// a later one that is not live, it was taken back already or never was.
-fn is_meant(work: &Work<'_>, state: &State, live: &Slot, failed: &str) -> bool {
-    let mut later =
-        state.slots.iter().map(|(slot, _)| slot).filter(|slot| slot.number > live.number);
-    live.version == failed && !later.any(|slot| slot.version == failed && slot.job == *work.cx.job)
+/// Whether the live deployment is what is taken back: the version alone does not tell, for another
+/// job may have deployed the same one.
+fn is_meant(work: &Work<'_>, live: &Slot, failed: &str) -> bool {
+    live.version == failed && live.job == *work.cx.job
 }
 
 /// What serves, when there is nothing to take back.

@@ -91,10 +91,10 @@ async fn an_apply_killed_at_any_step_is_finished_by_the_next() {
     join_all(STEPS.map(async |step| {
         let folder = killed_in_apply(step).await;
         let deploying = Deploying::on(&folder);
-        let release = deploying.healthy(3, "two").await.unwrap();
+        let release = deploying.healthy((2, 3), "two").await.unwrap();
         assert_eq!(folder.serving("staging").await.as_deref(), Some("two"), "{step}");
         assert!(release.previous.is_some(), "{step}");
-        deploying.roll_back(4, &release.reference).await.unwrap().unwrap();
+        deploying.roll_back((2, 4), &release.reference).await.unwrap().unwrap();
         assert_eq!(folder.serving("staging").await.as_deref(), Some("one"), "{step}");
     }))
     .await;
@@ -106,7 +106,7 @@ async fn an_apply_killed_at_any_step_can_be_taken_back() {
         let folder = killed_in_apply(step).await;
         let deploying = Deploying::on(&folder);
         let failed = deploying.request(2, bundle("two", Sample::Healthy)).await.reference();
-        deploying.roll_back(3, &failed).await.unwrap().unwrap();
+        deploying.roll_back((2, 3), &failed).await.unwrap().unwrap();
         assert_whole(&folder, &["one"]);
         assert_eq!(folder.serving("staging").await.as_deref(), Some("one"), "{step}");
     }))
@@ -120,7 +120,7 @@ async fn a_first_apply_killed_at_any_step_can_be_taken_back_to_nothing() {
         kill_at(&folder, "apply", step).await;
         let deploying = Deploying::on(&folder);
         let failed = deploying.request(2, bundle("two", Sample::Healthy)).await.reference();
-        assert_eq!(deploying.roll_back(3, &failed).await.unwrap(), None, "{step}");
+        assert_eq!(deploying.roll_back((2, 3), &failed).await.unwrap(), None, "{step}");
         assert_eq!(folder.serving("staging").await, None, "{step}");
         assert!(!folder.place("staging").join("current").exists());
     }))
@@ -155,7 +155,7 @@ async fn is_taken_back(folder: &Folder, failed: Vec<u8>, step: &str) {
     let deploying = Deploying::on(folder);
     assert_whole(folder, &["one", "two", "bad"]);
     let failed = deploying.request(2, failed).await.reference();
-    deploying.roll_back(3, &failed).await.unwrap().unwrap();
+    deploying.roll_back((2, 3), &failed).await.unwrap().unwrap();
     assert_eq!(folder.serving("staging").await.as_deref(), Some("one"), "{step}");
     deploying.healthy(4, "three").await.unwrap();
     assert_eq!(folder.serving("staging").await.as_deref(), Some("three"), "{step}");

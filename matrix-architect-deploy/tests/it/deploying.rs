@@ -22,6 +22,27 @@ use crate::service::{Folder, bundle, config, listing, variables};
 
 const SECRET: &str = "correct-horse \"battery\" $taple\\";
 
+/// Whose turn it is: a job, and the token it comes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    job: u64,
+    fence: u64,
+}
+
+impl From<u64> for Turn {
+    /// The job and its token have the same number.
+    fn from(number: u64) -> Self {
+        Self { job: number, fence: number }
+    }
+}
+
+impl From<(u64, u64)> for Turn {
+    /// The job comes with a later token.
+    fn from((job, fence): (u64, u64)) -> Self {
+        Self { job, fence }
+    }
+}
+
 /// A deployer at work on a folder.
 #[derive(Debug)]
 pub(crate) struct Deploying<'a> {
@@ -48,12 +69,17 @@ impl<'a> Deploying<'a> {
         DeployRequest { config, release: gated_release(&job, digest) }
     }
 
-    pub(crate) async fn apply(&self, number: u64, request: &DeployRequest) -> Result<Release> {
-        let (job, secrets) = (job_ref(number.into()), secrets());
+    pub(crate) async fn apply(
+        &self,
+        turn: impl Into<Turn>,
+        request: &DeployRequest,
+    ) -> Result<Release> {
+        let turn = turn.into();
+        let (job, secrets) = (job_ref(turn.job.into()), secrets());
         let (journal, clock, cancel) = (MemoryJournal::new(), FixedClock::new(), Cancel::new());
         let cx = DeployContext::new(
             &job,
-            Fence(number),
+            Fence(turn.fence),
             &journal,
             &secrets,
             &self.artifacts,
@@ -64,25 +90,31 @@ impl<'a> Deploying<'a> {
         self.deployer.apply(&cx, request).await
     }
 
-    pub(crate) async fn apply_bundle(&self, number: u64, bundle: Vec<u8>) -> Result<Release> {
-        let request = self.request(number, bundle).await;
-        self.apply(number, &request).await
+    pub(crate) async fn apply_bundle(
+        &self,
+        turn: impl Into<Turn>,
+        bundle: Vec<u8>,
+    ) -> Result<Release> {
+        let turn = turn.into();
+        let request = self.request(turn.job, bundle).await;
+        self.apply(turn, &request).await
     }
 
-    pub(crate) async fn healthy(&self, number: u64, label: &str) -> Result<Release> {
-        self.apply_bundle(number, bundle(label, Sample::Healthy).to_vec()).await
+    pub(crate) async fn healthy(&self, turn: impl Into<Turn>, label: &str) -> Result<Release> {
+        self.apply_bundle(turn, bundle(label, Sample::Healthy).to_vec()).await
     }
 
     pub(crate) async fn roll_back(
         &self,
-        number: u64,
+        turn: impl Into<Turn>,
         failed: &ReleaseRef,
     ) -> Result<Option<Release>> {
-        let (job, secrets) = (job_ref(number.into()), secrets());
+        let turn = turn.into();
+        let (job, secrets) = (job_ref(turn.job.into()), secrets());
         let (journal, clock, cancel) = (MemoryJournal::new(), FixedClock::new(), Cancel::new());
         let cx = DeployContext::new(
             &job,
-            Fence(number),
+            Fence(turn.fence),
             &journal,
             &secrets,
             &self.artifacts,
@@ -129,7 +161,11 @@ async fn twenty_deploys_and_rollbacks_leave_no_process_and_no_file_behind() {
     for cycle in 1..=20 {
         let release = deploying.healthy(cycle * 2, &format!("release {cycle}")).await.unwrap();
         assert!(release.changed);
-        let back = deploying.roll_back(cycle * 2 + 1, &release.reference).await.unwrap().unwrap();
+        let back = deploying
+            .roll_back((cycle * 2, cycle * 2 + 1), &release.reference)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(Some(back.reference.version), release.previous);
         assert_eq!(folder.serving("staging").await.as_deref(), Some("base"));
         assert_eq!(processes(&folder), 1, "one server after cycle {cycle}");
@@ -141,7 +177,7 @@ async fn twenty_deploys_and_rollbacks_leave_no_process_and_no_file_behind() {
     }
     let last = deploying.healthy(100, "base").await.unwrap();
     assert!(!last.changed);
-    assert_eq!(deploying.roll_back(101, &last.reference).await.unwrap(), None);
+    assert_eq!(deploying.roll_back((1, 101), &last.reference).await.unwrap(), None);
     assert_eq!(processes(&folder), 0);
     let left: Vec<_> = shape(&folder).into_keys().collect();
     assert_eq!(left, [".lock", "history.jsonl"].map(PathBuf::from));
@@ -224,6 +260,21 @@ async fn new_settings_of_the_same_version_are_a_deployment_and_can_be_taken_back
     assert!(back.changed && !environment().contains("MODE"));
     let again = deploying.roll_back(2, &release.reference).await.unwrap().unwrap();
     assert!(!again.changed, "it is not taken for a rollback of the first");
+    assert_eq!(folder.serving("staging").await.as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn a_job_that_deployed_twice_is_taken_back_to_what_was_before_it() {
+    let folder = Folder::new();
+    let deploying = Deploying::on(&folder);
+    deploying.healthy(1, "one").await.unwrap();
+    let second = deploying.healthy((2, 2), "two").await.unwrap();
+    // What was resumed finds its release damaged and deploys it anew.
+    let releases = folder.place("staging").join("releases");
+    fs::write(releases.join(&second.reference.version).join("label"), "forged").unwrap();
+    let again = deploying.healthy((2, 3), "two").await.unwrap();
+    assert_eq!((again.changed, &again.previous), (true, &second.previous));
+    deploying.roll_back((2, 4), &again.reference).await.unwrap().unwrap();
     assert_eq!(folder.serving("staging").await.as_deref(), Some("one"));
 }
 

@@ -65,6 +65,7 @@ cases! {
     deployer::a_cancelled_apply_leaves_the_old_release as a_cancelled_apply_leaves_the_old_release,
     deployer::the_logs_are_the_releases_own as the_logs_are_the_releases_own,
     deployer::another_environment_is_untouched as another_environment_is_untouched,
+    deployer::another_jobs_release_stays as another_jobs_release_stays,
     own::a_value_arrives_as_it_is as a_value_arrives_as_it_is,
     own::a_unit_systemd_refuses_is_never_installed as a_unit_systemd_refuses_is_never_installed,
 }

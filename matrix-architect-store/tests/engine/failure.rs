@@ -155,6 +155,22 @@ async fn a_job_that_found_its_release_live_does_not_take_it_down() {
 }
 
 #[tokio::test]
+async fn a_job_that_never_came_to_deploy_leaves_the_release_another_job_deployed() {
+    let bench = Bench::new(Plans::default()).await;
+    let first = bench.run(spec()).await;
+    assert_eq!(first.status, JobStatus::Succeeded);
+    let live = bench.deployer.live(TARGET);
+
+    bench.deployer.refuse_once(broken());
+    let job = bench.run(spec()).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    let kinds = bench.kinds(&job).await;
+    assert!(kinds.contains(&"target_intended") && kinds.contains(&"rolled_back"), "{kinds:?}");
+    assert!(live.is_some() && bench.deployer.live(TARGET) == live, "the first job's release");
+    assert_eq!(bench.deployer.writes().len(), 1);
+}
+
+#[tokio::test]
 async fn a_target_somebody_else_fences_is_no_lost_lease() {
     let bench = Bench::new(Plans::default()).await;
     bench.deployer.fail_once(Error::new(ErrorKind::Fenced, "a later deployer was here"));

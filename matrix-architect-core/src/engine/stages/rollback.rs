@@ -26,11 +26,6 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<()> {
 async fn undo(cx: &StageContext<'_>, record: &JobRecord, target: &TargetState) -> Result<()> {
     let config = target::config(&record.spec.deployments, &target.name)?;
     let deployer = cx.parts.deployer(config.driver())?;
-    if untouched(cx, target).await? {
-        cx.log.line(&format!("{} was live on {} before: it stays", version(record), target.name));
-        let event = Event::TargetUndone { target: target.name.clone(), release: None };
-        return cx.writer.commit(vec![event], Vec::new()).await;
-    }
     let (failed, to) = match &target.step {
         TargetStep::Applied(release) => (release.reference.clone(), release.previous.clone()),
         TargetStep::Intended | TargetStep::Undone => (reference(record, config), None),
@@ -44,30 +39,6 @@ async fn undo(cx: &StageContext<'_>, record: &JobRecord, target: &TargetState) -
     let undone = undone.map_err(target::fenced)?;
     let event = Event::TargetUndone { target: target.name.clone(), release: undone };
     cx.writer.commit(vec![event], Vec::new()).await
-}
-
-/// Whether this job changed nothing there: its only attempt found the release live already, put
-/// there by another job. Undoing it would undo the other's work.
-async fn untouched(cx: &StageContext<'_>, target: &TargetState) -> Result<bool> {
-    let TargetStep::Applied(release) = &target.step else { return Ok(false) };
-    if release.changed {
-        return Ok(false);
-    }
-    // An attempt that was broken off may have changed it before this one looked.
-    let mut attempts = 0;
-    let mut after = 0;
-    loop {
-        let page = cx.parts.store.history(&cx.writer.job, after, 500).await?;
-        let Some(last) = page.last() else { return Ok(attempts == 1) };
-        after = last.seq;
-        for envelope in page {
-            match envelope.event {
-                Event::TargetIntended { target: name } if name == target.name => attempts += 1,
-                Event::Replanned { .. } => attempts = 0,
-                _ => {}
-            }
-        }
-    }
 }
 
 fn version(record: &JobRecord) -> String {
