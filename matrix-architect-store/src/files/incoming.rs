@@ -7,11 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use matrix_architect_core::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     id::{Digest, TenantId},
 };
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 use zstd::bulk::Compressor;
 
@@ -24,12 +28,17 @@ use super::{
 
 /// Fast, and on text about as small as the default level.
 const LEVEL: i32 = 1;
+/// A chunk is compressed only if one of so many samples of it can be.
+const SAMPLES: usize = 4;
+/// Bytes of a sample.
+const SAMPLE: usize = 16 << 10;
 /// So many bytes are written before the disk is asked to begin, so that it works beside the hash.
 const EARLY: u64 = 16 << 20;
 
 /// A file that is being written. It is locked as long as its writer lives, and its name in
 /// `incoming` goes when it is dropped.
-pub(super) struct Incoming {
+pub(super) struct Incoming<'a> {
+    place: &'a Place,
     path: PathBuf,
     file: File,
     records: Vec<Record>,
@@ -42,22 +51,35 @@ pub(super) struct Incoming {
 /// A sync on its way, and how much had been written when it began.
 type Flush = (JoinHandle<()>, u64);
 
-impl Incoming {
-    pub(super) fn create(place: &Place) -> Result<Self> {
+impl<'a> Incoming<'a> {
+    pub(super) fn create(place: &'a Place) -> Result<Self> {
         let compressor = Compressor::new(LEVEL)
             .map_err(|source| Error::unexpected("cannot compress").source(source))?;
         let (path, file) = locked(&place.incoming())?;
         let records = Vec::new();
-        Ok(Self { path, file, records, size: 0, compressor, written: 0, flush: None })
+        Ok(Self { place, path, file, records, size: 0, compressor, written: 0, flush: None })
     }
 
-    /// Adds a chunk.
-    pub(super) fn append(mut self, chunk: &[u8]) -> Result<Self> {
-        let packed = self.compressor.compress(chunk);
+    /// Writes the chunks that come, and names them once their name is known. Returns their size.
+    pub(super) fn take(
+        mut self,
+        mut chunks: mpsc::Receiver<Bytes>,
+        name: oneshot::Receiver<Digest>,
+        tenant: &TenantId,
+    ) -> Result<u64> {
+        while let Some(chunk) = chunks.blocking_recv() {
+            self.append(&chunk)?;
+        }
+        self.finish()?;
+        let digest = name.blocking_recv().map_err(|_| abandoned())?;
+        self.keep(tenant, digest)
+    }
+
+    fn append(&mut self, chunk: &[u8]) -> Result<()> {
+        let packed = self.pack(chunk);
         let (codec, stored) = match &packed {
-            // Less than a sixteenth saved is not worth unpacking.
-            Ok(packed) if packed.len() + chunk.len() / 16 < chunk.len() => (Codec::Zstd, &**packed),
-            _ => (Codec::Plain, chunk),
+            Some(packed) => (Codec::Zstd, &**packed),
+            None => (Codec::Plain, chunk),
         };
         let length = u32::try_from(stored.len())
             .map_err(|source| Error::unexpected("a chunk is too long").source(source))?;
@@ -65,7 +87,21 @@ impl Incoming {
         self.records.push(Record { stored: length, codec, checksum: format::checksum(stored) });
         self.size += chunk.len() as u64;
         self.begin_early();
-        Ok(self)
+        Ok(())
+    }
+
+    /// The chunk in fewer bytes, if some samples say that it is worth trying and it then is.
+    fn pack(&mut self, chunk: &[u8]) -> Option<Vec<u8>> {
+        let every = (chunk.len() / SAMPLES).max(SAMPLE);
+        let mut samples = chunk.chunks(every).map(|part| &part[..part.len().min(SAMPLE)]);
+        let promising = samples.any(|sample| self.smaller(sample).is_some());
+        if promising { self.smaller(chunk) } else { None }
+    }
+
+    /// Less than a sixteenth saved is not worth unpacking.
+    fn smaller(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let packed = self.compressor.compress(bytes).ok()?;
+        (packed.len() + bytes.len() / 16 < bytes.len()).then_some(packed)
     }
 
     /// Asks the disk to begin with what is there, unless it is still at it. Through a handle of its
@@ -82,15 +118,21 @@ impl Incoming {
         }
     }
 
+    /// Writes the table, after which nothing changes.
+    fn finish(&mut self) -> Result<()> {
+        self.write(&format::encode(&self.records, self.size))
+    }
+
     /// Makes the content durable, then its name, and returns the content's size.
-    pub(super) fn keep(mut self, place: &Place, tenant: &TenantId, digest: Digest) -> Result<u64> {
-        self.write(&format::encode(&self.records, self.size))?;
+    fn keep(self, tenant: &TenantId, digest: Digest) -> Result<u64> {
+        let name = self.place.blob(tenant, &digest);
+        let directory = name.parent().unwrap_or(&name);
+        // Before the content's sync, which takes a new directory along on most file systems.
+        self.place.make(directory)?;
         self.file
             .sync_all()
             .map_err(|source| fault::at(&self.path, "cannot sync the artifact", source))?;
-        let name = place.blob(tenant, &digest);
-        let directory = name.parent().unwrap_or(&name);
-        place.ensure(directory)?;
+        self.place.ensure(directory)?;
         match fs::hard_link(&self.path, &name) {
             Ok(()) => {}
             Err(source) if source.kind() == IoKind::AlreadyExists => {
@@ -132,11 +174,25 @@ impl Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for Incoming<'_> {
     fn drop(&mut self) {
         // It may have been renamed; and a leftover is swept when the store is opened again.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The digest of the chunks that come.
+pub(super) fn hash(mut chunks: mpsc::Receiver<Bytes>) -> Digest {
+    let mut hasher = Digest::hasher();
+    while let Some(chunk) = chunks.blocking_recv() {
+        hasher.update(&chunk);
+    }
+    hasher.finish()
+}
+
+/// Nobody hears this: whoever put the content has gone, or has an error of its own.
+fn abandoned() -> Error {
+    Error::new(ErrorKind::Cancelled, "the content was not put to its end")
 }
 
 /// A new file that this process holds locked.

@@ -25,8 +25,13 @@ use matrix_architect_core::{
     traits::{ArtifactStore, Body, ByteStream, ScrubReport},
 };
 
+use tokio::sync::{mpsc, oneshot};
+
 use self::{blob::Blob, chunks::Chunks, incoming::Incoming, place::Place};
 use crate::blocking::blocking;
+
+/// Chunks that may wait for the hash or for the disk.
+const AHEAD: usize = 4;
 
 /// Content-addressed artifacts under one directory.
 ///
@@ -80,24 +85,34 @@ impl FileArtifacts {
 #[async_trait]
 impl ArtifactStore for FileArtifacts {
     async fn put(&self, tenant: &TenantId, body: &dyn Body) -> Result<(Digest, u64)> {
-        let place = Arc::clone(&self.place);
-        let mut incoming = blocking(move || Incoming::create(&place)).await?;
-        let mut hasher = Digest::hasher();
+        let _turn = self.place.turn().await;
+        let (to_hash, hashed) = mpsc::channel(AHEAD);
+        let (to_write, written) = mpsc::channel(AHEAD);
+        let (to_name, name) = oneshot::channel();
         let mut chunks = Chunks::of(body.open());
-        while let Some(chunk) = chunks.next().await? {
-            // Hashed and written side by side. If this future is dropped, both end by themselves
-            // and the unnamed file goes with its handle.
-            let hashed = chunk.clone();
-            (hasher, incoming) = tokio::try_join!(
-                blocking(move || {
-                    hasher.update(&hashed);
-                    Ok(hasher)
-                }),
-                blocking(move || incoming.append(&chunk)),
-            )?;
-        }
-        let (place, tenant, digest) = (Arc::clone(&self.place), tenant.clone(), hasher.finish());
-        blocking(move || incoming.keep(&place, &tenant, digest)).await.map(|size| (digest, size))
+        let feeding = async move {
+            while let Some(chunk) = chunks.next().await? {
+                // Whoever stopped listening has an error, and says it below.
+                if to_hash.send(chunk.clone()).await.is_err() || to_write.send(chunk).await.is_err()
+                {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let naming = async move {
+            let ((), digest) =
+                tokio::try_join!(feeding, blocking(move || Ok(incoming::hash(hashed))))?;
+            // A writer that is gone has an error, and says it below.
+            let _ = to_name.send(digest);
+            Ok::<_, Error>(digest)
+        };
+        let (place, tenant) = (Arc::clone(&self.place), tenant.clone());
+        let writing = blocking(move || Incoming::create(&place)?.take(written, name, &tenant));
+        // Hashed and written side by side. If this future is dropped, both end by themselves and
+        // the unnamed file goes with its handle.
+        let (digest, size) = tokio::join!(naming, writing);
+        Ok((digest?, size?))
     }
 
     async fn get(

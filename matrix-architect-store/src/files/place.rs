@@ -14,7 +14,13 @@ use matrix_architect_core::{
     id::{Digest, TenantId},
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::fault;
+
+/// Writers at the same time. Each has two threads of Tokio's 512 that may block, and whoever feeds
+/// it may need one as well.
+const WRITERS: usize = 64;
 
 /// The directory of a store.
 #[derive(Debug)]
@@ -22,11 +28,13 @@ pub(super) struct Place {
     root: PathBuf,
     /// Directories that this process knows to be durable, up to the root.
     durable: Mutex<HashSet<PathBuf>>,
+    writers: Semaphore,
 }
 
 impl Place {
     pub(super) fn open(root: PathBuf) -> Result<Self> {
-        let place = Self { root, durable: Mutex::default() };
+        let writers = Semaphore::new(WRITERS);
+        let place = Self { root, durable: Mutex::default(), writers };
         // Directories above the root are made too, but are not the store's to close or to sync.
         DirBuilder::new()
             .recursive(true)
@@ -36,6 +44,12 @@ impl Place {
         place.ensure(&place.incoming())?;
         place.ensure(&place.tenants())?;
         Ok(place)
+    }
+
+    /// A turn at writing. It is over when it is dropped.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed, so always there.
+        self.writers.acquire().await.ok()
     }
 
     /// Where files are written.
@@ -54,21 +68,28 @@ impl Place {
         self.tenants().join(tenant.as_str()).join(&name[..2]).join(name)
     }
 
+    /// Makes a directory below the root, and all between, without waiting for the disk.
+    pub(super) fn make(&self, directory: &Path) -> Result<()> {
+        if self.is_durable(directory) {
+            return Ok(());
+        }
+        self.make(directory.parent().unwrap_or(&self.root))?;
+        create(directory)
+    }
+
+    fn is_durable(&self, directory: &Path) -> bool {
+        let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        directory == self.root || durable.contains(directory)
+    }
+
     /// Makes a directory below the root, and all between, and syncs their names.
     pub(super) fn ensure(&self, directory: &Path) -> Result<()> {
-        let known = |set: &Mutex<HashSet<PathBuf>>| {
-            set.lock().unwrap_or_else(PoisonError::into_inner).contains(directory)
-        };
-        if directory == self.root || known(&self.durable) {
+        if self.is_durable(directory) {
             return Ok(());
         }
         let above = directory.parent().unwrap_or(&self.root);
         self.ensure(above)?;
-        match DirBuilder::new().mode(0o700).create(directory) {
-            Ok(()) => {}
-            Err(source) if source.kind() == IoKind::AlreadyExists => {}
-            Err(source) => return Err(fault::at(directory, "cannot make the directory", source)),
-        }
+        create(directory)?;
         // Also when it was there: whoever made it may not have lived to sync it.
         sync(above)?;
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,6 +105,15 @@ impl Place {
             Err(source) if source.kind() == IoKind::NotFound => Ok(()),
             Err(source) => Err(fault::at(path, "cannot delete the artifact", source)),
         }
+    }
+}
+
+fn create(directory: &Path) -> Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(source) if source.kind() != IoKind::AlreadyExists => {
+            Err(fault::at(directory, "cannot make the directory", source))
+        }
+        _ => Ok(()),
     }
 }
 
