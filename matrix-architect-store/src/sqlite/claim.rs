@@ -19,10 +19,10 @@ use crate::{decide::job as decide, remember::LEASES_KEPT};
 /// Index: the primary key.
 const GRANTED: &str = "select leases from granted where request = ?1";
 
-const GRANT: &str = "insert into granted (request, at, leases) values (?1, ?2, ?3)";
-
 /// Index: `granted_at`.
-const FORGET: &str = "delete from granted where at < ?1";
+const GRANT: &str = "
+    delete from granted where at < ?4;
+    insert into granted (request, at, leases) values (?1, ?2, ?3)";
 
 /// Leases those of the candidates that may be leased now.
 #[derive(Debug)]
@@ -146,11 +146,11 @@ async fn grant(
     }
     let grants: Vec<_> = leases.iter().map(|lease| (&lease.job, lease.fence)).collect();
     let forgotten = now.as_micros() - i64::try_from(LEASES_KEPT.as_micros()).unwrap_or(0);
-    query(FORGET).bind(forgotten).execute(&mut *tx).await?;
     query(GRANT)
         .bind(request.id.as_str())
         .bind(now.as_micros())
         .bind(json(&grants)?)
+        .bind(forgotten)
         .execute(tx)
         .await?;
     Ok(())

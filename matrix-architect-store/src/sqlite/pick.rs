@@ -1,7 +1,7 @@
 //! Whose turn it is.
 
 use matrix_architect_core::{id::TenantId, time::Timestamp, traits::LeaseRequest};
-use sqlx::{SqliteConnection, query, query_as, query_scalar};
+use sqlx::{SqliteConnection, query, query_as};
 
 use super::{
     value::{int, name},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::schedule::{self, Head, Line};
 
-/// The tenants with a ready job that stand first in the ring. The recursion steps from tenant to
+/// The tenants with a ready job that stand first in the ring, with their places and the latest. The recursion steps from tenant to
 /// tenant, so it costs nothing how many jobs one has. Indexes: `job_ready`, `turn_place`.
 const RING: &str = "
     with recursive waiting (tenant) as (
@@ -21,7 +21,7 @@ const RING: &str = "
         )
         from waiting where waiting.tenant is not null
     )
-    select waiting.tenant, coalesce(turn.place, 0)
+    select waiting.tenant, coalesce(turn.place, 0), (select coalesce(max(place), 0) from turn)
     from waiting left join turn on turn.tenant = waiting.tenant
     where waiting.tenant is not null
         and not exists (select 1 from pause where pause.tenant in ('', waiting.tenant))
@@ -34,15 +34,16 @@ const RING: &str = "
         waiting.tenant
     limit ?3";
 
-/// The first ready jobs of a tenant at one priority. Index: `job_ready`.
+/// The first ready jobs of a tenant at each priority. Index: `job_ready`.
 const HEADS: &str = "
-    select number, ready_at from job
-    where tenant = ?1 and priority = ?2 and ready_at <= ?3 and rules <= ?4
-    order by ready_at, number
-    limit ?5";
-
-/// Index: `turn_place`.
-const LATEST: &str = "select coalesce(max(place), 0) from turn";
+    with rank (rank) as (values (0), (1), (2))
+    select job.number, rank.rank, job.ready_at
+    from rank join job on job.number in (
+        select number from job
+        where tenant = ?1 and priority = rank.rank and ready_at <= ?2 and rules <= ?3
+        order by ready_at, number
+        limit ?4
+    )";
 
 /// Index: the primary key.
 const SERVE: &str = "
@@ -61,11 +62,12 @@ pub(super) async fn pick(
         return Ok(Vec::new());
     }
     let mut lines = Vec::with_capacity(ring.len());
-    for (tenant, turn) in ring {
+    let mut latest = 0;
+    for (tenant, turn, highest) in ring {
+        latest = highest;
         let heads = heads(&mut *tx, &tenant, request, max, now).await?;
         lines.push(Line { tenant: name::<TenantId>(tenant)?, turn, heads });
     }
-    let latest: i64 = query_scalar(LATEST).fetch_one(&mut *tx).await?;
     let picked = schedule::pick(lines, latest, max);
     for (tenant, place) in picked.turns {
         query(SERVE).bind(tenant.as_str()).bind(place).execute(&mut *tx).await?;
@@ -73,13 +75,13 @@ pub(super) async fn pick(
     Ok(picked.jobs)
 }
 
-/// The tenants whose turn it is, and their places.
+/// The tenants whose turn it is, their places, and the latest place of all.
 pub(super) async fn ring(
     connection: &mut SqliteConnection,
     request: &LeaseRequest,
     max: usize,
     now: Timestamp,
-) -> Result<Vec<(String, i64)>, sqlx::Error> {
+) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
     query_as(RING)
         .bind(now.as_micros())
         .bind(request.rules)
@@ -95,21 +97,14 @@ async fn heads(
     max: usize,
     now: Timestamp,
 ) -> Outcome<Vec<Head>> {
-    let mut heads = Vec::new();
-    for rank in 0..3_u8 {
-        let found: Vec<(i64, i64)> = query_as(HEADS)
-            .bind(tenant)
-            .bind(rank)
-            .bind(now.as_micros())
-            .bind(request.rules)
-            .bind(int(max))
-            .fetch_all(&mut *tx)
-            .await?;
-        heads.extend(found.into_iter().map(|(number, micros)| Head {
-            number,
-            rank,
-            ready_at: Timestamp::from_micros(micros),
-        }));
-    }
-    Ok(heads)
+    let found: Vec<(i64, u8, i64)> = query_as(HEADS)
+        .bind(tenant)
+        .bind(now.as_micros())
+        .bind(request.rules)
+        .bind(int(max))
+        .fetch_all(&mut *tx)
+        .await?;
+    let head =
+        |(number, rank, micros)| Head { number, rank, ready_at: Timestamp::from_micros(micros) };
+    Ok(found.into_iter().map(head).collect())
 }

@@ -61,13 +61,12 @@ const UPDATE: &str = "
         fence = ?7, worker = ?8, lease_until = ?9
     where number = ?1";
 
-/// Index: the primary key.
-const UPDATE_VIEW: &str = "update document set view = ?2 where job = ?1";
-
-/// One row for each `[seq, envelope]`.
+/// One row for each `[seq, envelope]`, and what clients see after them. Index: the primary key of
+/// `document`.
 const APPEND: &str = "
     insert into event (job, seq, envelope)
-    select ?1, each.value ->> 0, each.value ->> 1 from json_each(?2) as each";
+    select ?1, each.value ->> 0, each.value ->> 1 from json_each(?2) as each;
+    update document set view = ?3 where job = ?1";
 
 impl Row {
     /// The number of the job of that name.
@@ -150,8 +149,7 @@ impl Row {
         let rows: Vec<_> =
             change.envelopes.iter().map(|envelope| envelope.seq).zip(&texts).collect();
         let (rows, view) = (json(&rows)?, json(&change.record.job)?);
-        query(APPEND).bind(self.number).bind(rows).execute(&mut *tx).await?;
-        query(UPDATE_VIEW).bind(self.number).bind(view).execute(&mut *tx).await?;
+        query(APPEND).bind(self.number).bind(rows).bind(view).execute(tx).await?;
         Ok(())
     }
 
