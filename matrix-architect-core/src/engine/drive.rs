@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use futures_util::future::join_all;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     Parts,
@@ -10,7 +11,7 @@ use super::{
     log::StageLog,
     scratch::Scratch,
     secrets::{SeenSecrets, WatchedSecrets},
-    stages::{self, Next, StageContext},
+    stages::{self, StageContext},
     writer::Writer,
 };
 use crate::{
@@ -124,6 +125,7 @@ impl Attempt {
             seen: &self.seen,
             scratch: &self.scratch,
             cancel: &cancel,
+            noted: Mutex::default(),
         };
         let outcome = stages::run(&cx, stage).await;
         if let Err(error) = &outcome {
@@ -135,11 +137,12 @@ impl Attempt {
         if reason == StopReason::Lost {
             return Err(Error::new(ErrorKind::Fenced, "the lease was lost"));
         }
-        let (events, keeps) = match outcome {
-            Ok(Next { events, keeps }) => (events, keeps),
+        let events = match outcome {
+            Ok(events) => events,
             Err(error) if error.is_fenced() => return Err(error),
-            Err(error) => (vec![self.answer(stage, reason, &error).await], Vec::new()),
+            Err(error) => vec![self.answer(stage, reason, &error).await],
         };
+        let (events, keeps) = cx.with_noted(events).await;
         let committed = self.writer.commit(events, keeps).await;
         if Self::unless_moved(committed)? {
             return Ok(());
@@ -246,11 +249,13 @@ impl Attempt {
     async fn seal_logs(&self) {
         let job = &self.writer.job;
         let names = self.parts.logs.list(job).await.unwrap_or_default();
-        for name in names {
+        // Together, so that a store may make them durable together.
+        let seal = async |name| {
             let log = LogId { job: job.clone(), name };
             if let Err(error) = self.parts.logs.seal(&log, self.writer.fence).await {
                 tracing::warn!(log = %log.name, %error, "a log could not be sealed");
             }
-        }
+        };
+        join_all(names.into_iter().map(seal)).await;
     }
 }

@@ -1,5 +1,7 @@
 //! DEPLOY: what the gate let through is put on one target after the other.
 
+use futures_util::future::join;
+
 use super::{
     DeliveryOutcome, StageContext,
     target::{self, TargetLock},
@@ -51,14 +53,19 @@ async fn apply(
     cx.log.line(&format!("deploying {} to {name}", release.version()));
     let request = DeployRequest { config: config.clone(), release: release.clone() };
     let applied = deployer.apply(&target::context(cx, &lock, &journal), &request).await;
-    lock.release(cx).await;
-    let applied = applied.map_err(target::fenced)?;
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) => {
+            lock.release(cx).await;
+            return Err(target::fenced(error));
+        }
+    };
     let health = health(cx, &name, &applied);
     let events = vec![
         Event::EvidenceRecorded(Box::new(health)),
         Event::TargetApplied { target: name, release: applied },
     ];
-    cx.writer.commit(events, Vec::new()).await
+    join(lock.release(cx), cx.writer.commit(events, Vec::new())).await.1
 }
 
 /// What the deployer saw of the release's health, as evidence.

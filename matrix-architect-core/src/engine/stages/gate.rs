@@ -149,5 +149,7 @@ async fn sign_summary(
     let builder = parts.builder_id.as_str();
     let summary = Summary::passed(claim, builder, &parts.policy.info(), grants, now)?;
     let envelope = sign(parts.signer.as_ref(), &summary.statement(claim)?).await?;
-    cx.store(ArtifactKind::Attestation, "summary", ENVELOPE, &envelope.to_bytes()).await
+    let bytes = envelope.to_bytes();
+    let stored = cx.store(ArtifactKind::Attestation, "summary", ENVELOPE, &bytes).await?;
+    Ok(cx.note(stored).await)
 }

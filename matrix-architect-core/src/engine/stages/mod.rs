@@ -9,6 +9,8 @@ mod rollback;
 mod target;
 mod verify;
 
+use tokio::sync::Mutex;
+
 use super::{Parts, log::StageLog, scratch::Scratch, secrets::SeenSecrets, writer::Writer};
 use crate::{
     artifact::{Artifact, ArtifactKind},
@@ -29,13 +31,8 @@ pub(crate) struct StageContext<'a> {
     pub(crate) seen: &'a SeenSecrets,
     pub(crate) scratch: &'a Scratch,
     pub(crate) cancel: &'a Cancel,
-}
-
-/// What is written when a stage is over.
-#[derive(Debug)]
-pub(crate) struct Next {
-    pub(crate) events: Vec<Event>,
-    pub(crate) keeps: Vec<Digest>,
+    /// Artifacts that are stored and not yet committed.
+    pub(crate) noted: Mutex<Vec<Artifact>>,
 }
 
 /// What GATE can come to.
@@ -56,9 +53,9 @@ pub(crate) enum DeliveryOutcome {
     BaseMoved(String),
 }
 
-/// Runs a stage, or the rollback if there is none.
-pub(crate) async fn run(cx: &StageContext<'_>, stage: Option<Stage>) -> Result<Next> {
-    let events = match stage {
+/// Runs a stage, or the rollback if there is none, and returns the events it comes to.
+pub(crate) async fn run(cx: &StageContext<'_>, stage: Option<Stage>) -> Result<Vec<Event>> {
+    Ok(match stage {
         Some(Stage::Plan) => vec![Event::Finished(plan::run(cx).await?)],
         Some(Stage::Patch) => vec![Event::Finished(patch::run(cx).await?)],
         Some(Stage::Verify) => vec![Event::Finished(verify::run(cx).await?)],
@@ -72,8 +69,7 @@ pub(crate) async fn run(cx: &StageContext<'_>, stage: Option<Stage>) -> Result<N
             rollback::run(cx).await?;
             vec![Event::RolledBack]
         }
-    };
-    Ok(Next { events, keeps: Vec::new() })
+    })
 }
 
 fn delivery(outcome: DeliveryOutcome) -> Vec<Event> {
@@ -92,19 +88,32 @@ impl StageContext<'_> {
         Ok(())
     }
 
-    /// Stores content and notes it with the job.
+    /// Stores content. The job knows of it once it is noted.
     pub(crate) async fn store(
         &self,
         kind: ArtifactKind,
         name: &str,
         content_type: &str,
         body: &dyn Body,
-    ) -> Result<Digest> {
+    ) -> Result<Artifact> {
         let stored = self.parts.artifacts.put(&self.writer.job.tenant, body).await?;
-        let at = self.parts.clock.now();
-        let artifact = Artifact::new(kind, name, content_type, stored, at);
-        self.writer.commit(vec![Event::ArtifactRecorded(artifact)], vec![stored.0]).await?;
-        Ok(stored.0)
+        Ok(Artifact::new(kind, name, content_type, stored, self.parts.clock.now()))
+    }
+
+    /// Notes stored content: it becomes part of the job with whatever is committed at the end of
+    /// the stage, whichever end that is.
+    pub(crate) async fn note(&self, artifact: Artifact) -> Digest {
+        let digest = artifact.checksum;
+        self.noted.lock().await.push(artifact);
+        digest
+    }
+
+    /// Takes what was noted, to be committed before `events`.
+    pub(crate) async fn with_noted(&self, events: Vec<Event>) -> (Vec<Event>, Vec<Digest>) {
+        let noted = std::mem::take(&mut *self.noted.lock().await);
+        let keeps = noted.iter().map(|artifact| artifact.checksum).collect();
+        let recorded = noted.into_iter().map(Event::ArtifactRecorded);
+        (recorded.chain(events).collect(), keeps)
     }
 
     /// What the base is compared with.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join3;
+
 use super::{JSON, StageContext, TAR};
 use crate::{
     artifact::ArtifactKind,
@@ -22,12 +24,17 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<StageOutput> {
         cx.log.line(&format!("{:?} {} +{added} -{removed}", file.kind, file.path));
     }
     let packed = Packed(Arc::clone(&applied.tree));
-    let tree = cx.store(ArtifactKind::Bundle, "tree", TAR, &packed).await?;
-    cx.scratch.keep(tree, applied.tree).await;
     let patch_hash = applied.patch.hash()?;
     let bytes = serde_json::to_vec(&applied.patch)
         .map_err(|source| Error::unexpected("the patch has no JSON form").source(source))?;
-    let patch = cx.store(ArtifactKind::Patch, "patch", JSON, &bytes).await?;
-    cx.store(ArtifactKind::Patch, "patch.diff", "text/x-diff", &applied.patch.diff).await?;
+    let (tree, patch, diff) = try_join3(
+        cx.store(ArtifactKind::Bundle, "tree", TAR, &packed),
+        cx.store(ArtifactKind::Patch, "patch", JSON, &bytes),
+        cx.store(ArtifactKind::Patch, "patch.diff", "text/x-diff", &applied.patch.diff),
+    )
+    .await?;
+    let (tree, patch) = (cx.note(tree).await, cx.note(patch).await);
+    cx.note(diff).await;
+    cx.scratch.keep(tree, applied.tree).await;
     Ok(StageOutput::Patch { patch_hash, patch, tree })
 }

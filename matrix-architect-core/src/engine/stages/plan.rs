@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join;
+
 use super::{JSON, StageContext, TAR};
 use crate::{
     artifact::ArtifactKind,
@@ -35,10 +37,15 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<StageOutput> {
 
     // The source travels as an artifact, so that a later worker can go on after a force-push.
     let packed = Packed(Arc::clone(&checkout.tree));
-    let tree = cx.store(ArtifactKind::Bundle, "source", TAR, &packed).await?;
+    let (plan_hash, bytes) = (plan.hash()?, canonical::bytes(&plan)?);
+    let (source, document) = try_join(
+        cx.store(ArtifactKind::Bundle, "source", TAR, &packed),
+        cx.store(ArtifactKind::Plan, "plan", JSON, &bytes),
+    )
+    .await?;
+    let tree = cx.note(source).await;
+    cx.note(document).await;
     cx.scratch.keep(tree, Arc::clone(&checkout.tree)).await;
-    let plan_hash = plan.hash()?;
-    cx.store(ArtifactKind::Plan, "plan", JSON, &canonical::bytes(&plan)?).await?;
     let base = Base { commit: checkout.commit, branch: checkout.branch, tree };
     let operations = plan.operations().count();
     cx.log.line(&format!("planned {operations} file operations on {base}"));

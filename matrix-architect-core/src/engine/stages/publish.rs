@@ -69,7 +69,10 @@ async fn attestation(
     let statement = provenance.statement([Subject::new("bundle", *release.bundle())])?;
     let envelope = sign(cx.parts.signer.as_ref(), &statement).await?;
     let bytes = envelope.to_bytes();
-    cx.store(ArtifactKind::Attestation, "attestation", gate::ENVELOPE, &bytes).await?;
+    let stored = cx.store(ArtifactKind::Attestation, "attestation", gate::ENVELOPE, &bytes).await?;
+    // At once: nothing may become public that the job does not know of.
+    let keeps = vec![stored.checksum];
+    cx.writer.commit(vec![Event::ArtifactRecorded(stored)], keeps).await?;
     cx.log.line("signed the attestation");
     Ok(envelope)
 }

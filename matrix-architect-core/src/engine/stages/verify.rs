@@ -38,6 +38,7 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<StageOutput> {
     }
     let bundle = Once::new(outcome.bundle);
     let bundle = cx.store(ArtifactKind::Bundle, "bundle", TAR, &bundle).await?;
+    let bundle = cx.note(bundle).await;
     Ok(StageOutput::Verify { evidence: evidence::set_digest(&evidence)?, bundle })
 }
 
