@@ -5,6 +5,7 @@
 //! - `native`: commands that nobody trusts, run by the kernel's own means: namespaces, cgroups,
 //!   seccomp, landlock. No daemon and no external binary.
 //! - `bwrap`: the same by bubblewrap, as a fallback and to compare with.
+//! - `egress`: the proxy through which a session reaches named hosts, and nothing else.
 //! - `verify`: the suites of a project, what their tools print, and the judgement of both by the
 //!   rules of the tree before the change.
 //!
@@ -15,6 +16,8 @@
 pub mod bwrap;
 #[cfg(all(feature = "native", target_os = "linux"))]
 mod common;
+#[cfg(feature = "egress")]
+pub mod egress;
 #[cfg(all(feature = "native", target_os = "linux"))]
 pub mod native;
 #[cfg(feature = "verify")]
