@@ -35,7 +35,7 @@ async fn bytes_are_the_whole_sessions() {
     egress.bytes = 10_000;
     let gate = Gate::open(egress).await;
     let mut stream = tunnel(&gate, &host).await;
-    let _ = stream.write_all(&[b'x'; 20_000]).await;
+    let _ = stream.write_all(&vec![b'x'; 20_000]).await;
     to_the_end(stream).await;
     let connection = gate.only();
     assert!(matches!(&connection.outcome, ConnectionOutcome::Failed(why) if why.contains("10000")));
