@@ -6,7 +6,7 @@ use matrix_architect_core::traits::{Connection, Egress};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::Semaphore,
+    sync::{Semaphore, oneshot},
     task::{JoinHandle, JoinSet},
 };
 
@@ -97,8 +97,9 @@ impl Proxy {
     pub fn serve(&self, door: impl Into<Door>, egress: Egress) -> ProxyHandle {
         let shared =
             Arc::new(Shared { ledger: Ledger::new(egress.bytes), egress, proxy: self.clone() });
-        let task = tokio::spawn(accept(door.into(), Arc::clone(&shared)));
-        ProxyHandle { shared, task }
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(serve(door.into(), Arc::clone(&shared), ended));
+        ProxyHandle { shared, end: Some(end), task }
     }
 
     pub(super) const fn config(&self) -> &ProxyConfig {
@@ -128,6 +129,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub struct ProxyHandle {
     shared: Arc<Shared>,
+    end: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
@@ -135,6 +137,12 @@ impl ProxyHandle {
     /// What was wanted so far, in order; the first 10,000.
     pub fn connections(&self) -> Vec<Connection> {
         self.shared.ledger.connections()
+    }
+
+    /// Ends it, and returns when nobody listens any more and every connection is closed.
+    pub async fn end(mut self) {
+        drop(self.end.take());
+        let _ = (&mut self.task).await;
     }
 }
 
@@ -144,15 +152,26 @@ impl Drop for ProxyHandle {
     }
 }
 
-async fn accept(door: Door, shared: Arc<Shared>) {
-    let most = usize::try_from(shared.egress.connections).unwrap_or(usize::MAX);
-    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+async fn serve(door: Door, shared: Arc<Shared>, ended: oneshot::Receiver<()>) {
     // Its end is the end of every connection.
     let mut connections = JoinSet::new();
+    let accepting = accept(&door, &shared, &mut connections);
+    tokio::select! {
+        () = accepting => {}
+        _ = ended => {}
+    }
+    drop(door);
+    connections.shutdown().await;
+}
+
+/// Lets visitors in for ever, so many at once.
+async fn accept(door: &Door, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
+    let most = usize::try_from(shared.egress.connections).unwrap_or(usize::MAX);
+    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match door.accept().await {
             Ok(visitor) => {
-                let shared = Arc::clone(&shared);
+                let shared = Arc::clone(shared);
                 connections.spawn(async move {
                     exchange::serve(visitor, &shared).await;
                     drop(place);

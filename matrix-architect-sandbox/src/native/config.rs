@@ -6,6 +6,7 @@ use matrix_architect_core::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::toolchain::Toolchains;
+use crate::egress::ProxyConfig;
 
 /// Configuration of [`NativeSandbox`](super::NativeSandbox).
 ///
@@ -27,6 +28,8 @@ pub struct NativeConfig {
     /// A cgroup v2 directory that was delegated to this process and has no processes of its own.
     /// Default: the process's own cgroup.
     pub cgroup_root: Option<PathBuf>,
+    /// The proxy of sessions that may reach something. Default: this machine's own lookup.
+    pub proxy: ProxyConfig,
 }
 
 /// Whether limits are held by cgroups.
@@ -53,6 +56,13 @@ impl NativeConfig {
     #[must_use]
     pub const fn cgroups(mut self, cgroups: CgroupUse) -> Self {
         self.cgroups = cgroups;
+        self
+    }
+
+    /// A configuration with this proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = proxy;
         self
     }
 

@@ -125,6 +125,7 @@ impl Keeper {
             Request::Collect(what) => {
                 self.errand(descriptors, |archive| collect::main(&what, archive))
             }
+            Request::Listen => return self.open_door(),
             // What was to be killed may have ended by itself meanwhile.
             Request::Kill => return self.children.iter().for_each(Watched::kill),
             Request::Close => sys::exit(0),
@@ -138,6 +139,18 @@ impl Keeper {
     fn answer(&self, reply: Result<Reply, Fault>) {
         let reply = reply.unwrap_or_else(Reply::Failed);
         if wire::send(self.socket.as_fd(), &reply, &[]).is_err() {
+            sys::exit(0)
+        }
+    }
+
+    /// Hands the server a listener on the session's own loopback interface. The socket stays in
+    /// this network wherever it is accepted on; nothing of it is kept here.
+    fn open_door(&self) {
+        let sent = match door() {
+            Ok(door) => wire::send(self.socket.as_fd(), &Reply::Listening, &[door.as_fd()]),
+            Err(fault) => return self.answer(Err(fault)),
+        };
+        if sent.is_err() {
             sys::exit(0)
         }
     }
@@ -206,6 +219,19 @@ struct Woken {
     spoken: bool,
     /// The places of children that have ended.
     ended: Vec<usize>,
+}
+
+/// A TCP socket that listens on a free port of the loopback interface.
+fn door() -> Result<OwnedFd, Fault> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let step = "opening the way to the proxy";
+    let door = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+        .step(step)?;
+    let place = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0);
+    rustix::net::bind(&door, &place).step(step)?;
+    rustix::net::listen(&door, 128).step(step)?;
+    Ok(door)
 }
 
 type Enter = fn() -> Result<(), Fault>;

@@ -44,6 +44,7 @@ mod config;
 mod confine;
 mod confinement;
 mod doctor;
+mod door;
 mod fault;
 mod helper;
 mod hook;

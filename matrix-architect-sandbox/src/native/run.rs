@@ -151,6 +151,7 @@ fn request(
 ) -> RunRequest {
     let mut env = session.shared.environment.clone();
     env.extend(session.spec.env.clone());
+    env.extend(session.door.iter().flat_map(|door| door.environment.clone()));
     env.extend(command.env.clone());
     let memory_is_held = group.held(Controller::Memory).is_some();
     RunRequest {

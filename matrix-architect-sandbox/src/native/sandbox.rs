@@ -31,6 +31,7 @@ use super::{
     wire::{Layer, OpenRequest, Reply, RootPlan},
 };
 use crate::common::{check_limits, refuse_absent, report};
+use crate::egress::Proxy;
 
 /// Isolation by the Linux kernel alone. Cheap to clone; clones share one helper process.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) hierarchies: Hierarchies,
     pub(super) environment: BTreeMap<String, String>,
     root: RootPlan,
+    proxy: Proxy,
     users: Users,
     lacking: Vec<(Layer, Fault)>,
     count: AtomicU64,
@@ -61,6 +63,7 @@ impl NativeSandbox {
             hierarchies: Hierarchies::probe(&config, launcher.owner()),
             launcher,
             environment: plan::environment(&config),
+            proxy: Proxy::new(config.proxy.clone()),
             root: plan::root(config),
             users: Users::find(),
             lacking: Vec::new(),
@@ -97,6 +100,11 @@ impl Shared {
             user: self.users.next(self.next()),
             without: self.lacking.iter().map(|(layer, _)| *layer).collect(),
         }
+    }
+
+    /// Whether a session can be kept from every network but its own.
+    fn can_isolate_networks(&self) -> bool {
+        !self.lacking.iter().any(|(layer, _)| *layer == Layer::Network)
     }
 
     /// How each layer is held here.
@@ -174,7 +182,7 @@ impl Sandbox for NativeSandbox {
         SandboxCapabilities {
             driver: "native".to_owned(),
             enforcement,
-            egress: false,
+            egress: self.0.can_isolate_networks(),
             services: false,
         }
     }
@@ -182,11 +190,12 @@ impl Sandbox for NativeSandbox {
     async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
         check_limits(&spec.limits)?;
         bounds::check_binds(&spec.binds)?;
-        if spec.network != Network::Isolated {
+        if spec.network != Network::Isolated && !self.0.can_isolate_networks() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "the native sandbox gives sessions no network yet",
-            ));
+                "a session without a network of its own cannot be held to named hosts",
+            )
+            .advice("run `architect doctor` for the remedy"));
         }
         let layers = self.0.layers();
         if !spec.allow_degraded {
@@ -196,7 +205,8 @@ impl Sandbox for NativeSandbox {
         request.root.binds.extend(spec.binds.iter().cloned());
         let link = self.0.launcher.open(&request)?.into_async()?;
         let pidfd = stands(&link).await?;
-        let session = NativeSession::new(Arc::clone(&self.0), link, pidfd, spec.clone())?;
+        let mut session = NativeSession::new(Arc::clone(&self.0), link, pidfd, spec.clone())?;
+        session.let_out(&self.0.proxy).await?;
         session.fill(tree).await?;
         Ok(Box::new(session))
     }

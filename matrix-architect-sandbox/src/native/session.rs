@@ -14,8 +14,8 @@ use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{
-        ByteStream, Cancel, Collect, Command, Connection, Exit, Output, Service, ServiceState,
-        Session, SessionSpec, Tree,
+        ByteStream, Cancel, Collect, Command, Connection, Exit, Network, Output, Service,
+        ServiceState, Session, SessionSpec, Tree,
     },
 };
 use tokio::{
@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use super::{
+    door::Door,
     link::AsyncLink,
     run,
     sandbox::Shared,
@@ -32,6 +33,7 @@ use super::{
     wire::{CollectRequest, Reply, Request},
 };
 use crate::common::too_large;
+use crate::egress::Proxy;
 
 /// How long the end of a session's processes may take.
 const END: Duration = Duration::from_secs(10);
@@ -41,6 +43,8 @@ const END: Duration = Duration::from_secs(10);
 pub(super) struct NativeSession {
     pub(super) shared: Arc<Shared>,
     pub(super) spec: SessionSpec,
+    /// The way out, if there is one.
+    pub(super) door: Option<Door>,
     line: Arc<Line>,
     /// One command at a time.
     turn: Arc<Mutex<()>>,
@@ -107,7 +111,15 @@ impl NativeSession {
             Error::new(ErrorKind::Unavailable, "a sandbox session cannot be watched").source(cause)
         })?;
         let line = Arc::new(Line { link, pidfd, cut: AtomicBool::new(false) });
-        Ok(Self { shared, spec, line, turn: Arc::default() })
+        Ok(Self { shared, spec, door: None, line, turn: Arc::default() })
+    }
+
+    /// Opens the way out that the session was promised.
+    pub(super) async fn let_out(&mut self, proxy: &Proxy) -> Result<()> {
+        if let Network::Egress(egress) = &self.spec.network {
+            self.door = Some(Door::open(&self.line.link, proxy, egress).await?);
+        }
+        Ok(())
     }
 
     /// Unpacks the tree into the session.
@@ -164,7 +176,7 @@ impl Session for NativeSession {
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {
-        Ok(Vec::new())
+        Ok(self.door.as_ref().map_or_else(Vec::new, |door| door.proxy.connections()))
     }
 
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {
@@ -187,7 +199,11 @@ impl Session for NativeSession {
         })))
     }
 
-    async fn close(self: Box<Self>) -> Result<()> {
+    async fn close(mut self: Box<Self>) -> Result<()> {
+        // A network is given up only when nobody listens in it any more.
+        if let Some(door) = self.door.take() {
+            door.proxy.end().await;
+        }
         let _ = self.line.link.send(&Request::Close, &[]).await;
         self.line.cut();
         if tokio::time::timeout(END, self.line.pidfd.readable()).await.is_ok() {

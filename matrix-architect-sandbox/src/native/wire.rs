@@ -124,6 +124,8 @@ pub(super) enum Request {
     Run(RunRequest),
     /// Write an archive of paths to the one descriptor.
     Collect(CollectRequest),
+    /// Listen on a port of the session's loopback interface and hand the listener over.
+    Listen,
     /// End what runs.
     Kill,
     /// End the session.
@@ -180,6 +182,8 @@ pub(super) enum Reply {
     Ready(Vec<(Layer, Fault)>),
     /// Unpacked, collected.
     Done,
+    /// The listener is the message's descriptor.
+    Listening,
     /// A command ended.
     Ended(Ended),
     /// It could not be done.

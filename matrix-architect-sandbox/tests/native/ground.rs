@@ -16,6 +16,7 @@ use matrix_architect_core::{
     time::Timestamp,
     traits::{Command, Limits, Sandbox},
 };
+use matrix_architect_sandbox::egress::ProxyConfig;
 use matrix_architect_sandbox::native::{CgroupUse, NativeConfig, NativeSandbox};
 
 /// Prints what a URL says; asks the proxy that the environment names.
@@ -41,7 +42,12 @@ impl Ground {
     fn new(cgroups: CgroupUse) -> Self {
         let secret = tempfile::NamedTempFile::new().unwrap();
         fs::write(&secret, "the host's secret").unwrap();
-        let config = NativeConfig::default().cgroups(cgroups);
+        let proxy = ["allowed.test", "refused.test"]
+            .into_iter()
+            .fold(ProxyConfig::default(), |proxy, name| {
+                proxy.host(name, std::net::Ipv4Addr::LOCALHOST.into())
+            });
+        let config = NativeConfig::default().cgroups(cgroups).proxy(proxy);
         Self { sandbox: NativeSandbox::new(config).unwrap(), secret }
     }
 
