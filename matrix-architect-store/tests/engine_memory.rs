@@ -1,5 +1,5 @@
 //! The engine on the memory store: every way a job can go, with workers that die on the way.
-#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "the whole crate is tests")]
 #![cfg(feature = "memory")]
 
 #[path = "engine/bench.rs"]
@@ -14,6 +14,10 @@ mod failure;
 mod golden;
 #[path = "engine/journey.rs"]
 mod journey;
+#[path = "engine/moments.rs"]
+mod moments;
+#[path = "engine/pausing.rs"]
+mod pausing;
 #[path = "engine/stop.rs"]
 mod stop;
 

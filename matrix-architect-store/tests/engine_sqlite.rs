@@ -1,6 +1,6 @@
 //! The engine on SQLite and the file system: every way a job can go, with workers that die on the
 //! way.
-#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "the whole crate is tests")]
 #![cfg(all(feature = "sqlite", feature = "files"))]
 
 #[path = "engine/bench.rs"]
@@ -15,6 +15,10 @@ mod failure;
 mod golden;
 #[path = "engine/journey.rs"]
 mod journey;
+#[path = "engine/moments.rs"]
+mod moments;
+#[path = "engine/pausing.rs"]
+mod pausing;
 #[path = "engine/stop.rs"]
 mod stop;
 

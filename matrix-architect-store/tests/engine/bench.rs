@@ -16,7 +16,7 @@ use matrix_architect_core::{
     policy::Decision,
     principal::{Principal, Role},
     release::{DeploymentConfig, DeploymentTarget, PublishConfig},
-    traits::Cancel,
+    traits::{Cancel, Store},
 };
 use matrix_architect_store::{
     Stores,
@@ -58,7 +58,16 @@ impl Default for Plans {
 
 impl Bench {
     pub(crate) async fn new(plans: Plans) -> Self {
-        let (stores, guard) = crate::backend::open().await;
+        Self::on(plans, |store| store).await
+    }
+
+    /// A bench whose store is put into another.
+    pub(crate) async fn on(
+        plans: Plans,
+        decorate: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
+        let (mut stores, guard) = crate::backend::open().await;
+        stores.store = decorate(stores.store);
         let workspace = Arc::new(MemoryWorkspace::new(commit('a'), tree("one\n")));
         let verifier = Arc::new(plans.verifier);
         let deployer = Arc::new(plans.deployer);

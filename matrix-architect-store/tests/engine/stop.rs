@@ -96,43 +96,6 @@ async fn a_drained_worker_finishes_its_stage_and_gives_the_job_back() {
     assert_eq!((done.status, bench.verifier.runs()), (JobStatus::Succeeded, 1));
 }
 
-/// Wants the job to stop at some moment of a run, whichever stage that is.
-async fn stop_at(time: Duration) -> &'static str {
-    let bench = Bench::new(Plans {
-        verifier: ScriptedVerifier::new([("unit", CheckResult::Passed)])
-            .taking(Duration::from_millis(30)),
-        deployer: MemoryDeployer::taking(Duration::from_millis(30)),
-        ..Plans::default()
-    })
-    .await;
-    let job = bench.submit(spec()).await;
-    let stop = async {
-        tokio::time::sleep(time).await;
-        bench.engine.cancel(&author(), &job.id, None).await.is_ok()
-    };
-    let (job, heard) = tokio::join!(bench.drive(&job), stop);
-    let live = bench.deployer.live(TARGET).is_some();
-    match job.status {
-        JobStatus::Aborted => {
-            assert!(heard, "stopped after {time:?} though nobody was heard");
-            assert!(!live && job.releases.is_empty(), "stopped after {time:?}, and still live");
-            assert!(job.attestation.is_none());
-        }
-        JobStatus::Succeeded => {
-            assert!(live && job.attestation.is_some(), "half done after {time:?}");
-        }
-        status => panic!("{status:?} when stopped after {time:?}: {:?}", job.error),
-    }
-    job.status.as_str()
-}
-
-#[tokio::test]
-async fn a_wish_to_stop_ends_in_all_or_nothing_whenever_it_comes() {
-    let trials = (0..40).map(|step| stop_at(Duration::from_millis(step * 6)));
-    let ends = futures_util::future::join_all(trials).await;
-    assert!(ends.contains(&"aborted"), "no wish was heard: the test is vacuous");
-}
-
 #[tokio::test]
 async fn a_new_plan_in_the_middle_of_a_stage_is_followed() {
     let verifier =
