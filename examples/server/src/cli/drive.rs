@@ -32,12 +32,14 @@ pub(super) async fn to_rest(
     principal: &Principal,
     job: &Job,
 ) -> Result<Exit> {
+    // Before anything is begun that somebody may want to stop.
+    let signals = Signals::listen()?;
     let drain = Cancel::new();
     let worker = here.engine.worker(WorkerId::from_number(SystemIds.next()));
     let (reference, stop) = (job.reference(), drain.clone());
     let driving = tokio::spawn(async move { worker.drive(&reference, &stop).await });
     let watch = Watch { context, here, principal, job, drain };
-    let job = watch.until(driving).await?;
+    let job = watch.until(driving, signals).await?;
     report(context, here, job)
 }
 
@@ -50,18 +52,20 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    async fn until(&self, mut driving: JoinHandle<Result<Job>>) -> Result<Job> {
+    async fn until(
+        &self,
+        mut driving: JoinHandle<Result<Job>>,
+        mut signals: Signals,
+    ) -> Result<Job> {
         let mut progress = Progress::new(self.context.screen);
-        let mut interrupts = listen(SignalKind::interrupt())?;
-        let mut terminations = listen(SignalKind::terminate())?;
         let mut interrupted = false;
         let driven = loop {
             tokio::select! {
                 driven = &mut driving => break driven,
                 () = tokio::time::sleep(LOOK) => self.show(&mut progress).await?,
                 // Whoever ends the process wants it gone, not the change: it can be resumed.
-                _ = terminations.recv() => self.drain.cancel(),
-                _ = interrupts.recv() => {
+                _ = signals.terminations.recv() => self.drain.cancel(),
+                _ = signals.interrupts.recv() => {
                     if std::mem::replace(&mut interrupted, true) {
                         progress.finish();
                         return Err(left_behind(self.job));
@@ -100,10 +104,24 @@ impl Watch<'_> {
     }
 }
 
-fn listen(kind: SignalKind) -> Result<Signal> {
-    signal(kind).map_err(|cause| {
-        Error::unexpected("the system does not let signals be handled").source(cause)
-    })
+/// What somebody may send to the process.
+struct Signals {
+    interrupts: Signal,
+    terminations: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind).map_err(|cause| {
+                Error::unexpected("the system does not let signals be handled").source(cause)
+            })
+        };
+        Ok(Self {
+            interrupts: listen(SignalKind::interrupt())?,
+            terminations: listen(SignalKind::terminate())?,
+        })
+    }
 }
 
 fn left_behind(job: &Job) -> Error {
