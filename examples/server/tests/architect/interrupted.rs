@@ -5,9 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use matrix_architect_core::{
+    event::Event,
+    job::JobStatus,
+    pipeline::{Phase, Stage},
+};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Bench, find};
+use crate::support::{
+    Bench, Ended, find,
+    witness::{ATTEMPTS, Witness},
+};
 
 /// A change whose check and whose health command take their time.
 fn arguments(bench: &Bench) -> Vec<String> {
@@ -84,7 +93,7 @@ fn ctrl_c_ends_the_job_and_leaves_nothing_behind() {
     let id = reach(&bench, "verifying")["id"].clone();
     let process = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
-    let ended = crate::support::Ended::from(child.wait_with_output().unwrap()).expect(3);
+    let ended = Ended::from(child.wait_with_output().unwrap()).expect(3);
     let job = &ended.json()["job"];
     assert_eq!((&job["id"], job["status"].as_str()), (&id, Some("aborted")));
     assert!(find(&bench.path("live"), "greeting.txt").is_none(), "nothing is deployed");
@@ -98,8 +107,54 @@ fn a_terminated_process_leaves_the_job_to_be_resumed() {
     let id = reach(&bench, "verifying")["id"].clone();
     let process = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-    let ended = crate::support::Ended::from(child.wait_with_output().unwrap());
+    let ended = Ended::from(child.wait_with_output().unwrap());
     assert_eq!(ended.code, 1, "{ended:#?}");
     let id = id.as_str().unwrap();
     bench.run(&["resume", id, "--allow-degraded"]).expect(0);
+}
+
+/// The status in which the wish to stop was written.
+fn heard_in(events: &[Event]) -> Option<Stage> {
+    let wish = events.iter().position(|event| matches!(event, Event::CancelRequested { .. }))?;
+    events[..wish].iter().rev().find_map(|event| match event {
+        Event::Started { stage, .. } => Some(Some(*stage)),
+        Event::Finished(_) => Some(None),
+        _ => None,
+    })?
+}
+
+/// Interrupts a run in that stage, and returns whether it was heard there. Whenever it is heard,
+/// either everything is done or nothing is left.
+fn interrupt_in(stage: Stage) -> bool {
+    let witness = Witness::of_directory();
+    let wanted = Phase::Running(stage).status();
+    let child = witness.start_until(|| witness.status() == Some(wanted));
+    // It may have ended by itself.
+    let _ = kill_process(Pid::from_child(&child), Signal::INT);
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    let heard = heard_in(&witness.events());
+    let live = witness.bench.is_live();
+    let published = find(&witness.bench.path("published"), "MANIFEST.json").is_some();
+    match witness.status().unwrap() {
+        JobStatus::Succeeded => {
+            assert_eq!(ended.code, 0, "{ended:#?}");
+            assert!(heard.is_none_or(|heard| heard == Stage::Publish), "not stopped in {heard:?}");
+            assert!(live && published, "interrupted in {stage}: half done");
+        }
+        JobStatus::Aborted => {
+            assert_eq!(ended.code, 3, "{ended:#?}");
+            assert!(!live && !published, "interrupted in {stage}: left behind");
+        }
+        status => panic!("interrupted in {stage}: {status:?}: {ended:#?}"),
+    }
+    heard == Some(stage)
+}
+
+#[test]
+fn ctrl_c_in_any_stage_ends_in_all_or_nothing() {
+    for stage in Stage::ALL {
+        let heard = (1..=ATTEMPTS).find(|_| interrupt_in(stage));
+        eprintln!("interrupted in {stage} at attempt {heard:?}");
+        assert!(heard.is_some(), "no interrupt of {ATTEMPTS} met {stage}");
+    }
 }

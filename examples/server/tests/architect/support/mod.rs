@@ -1,6 +1,7 @@
 //! The built binary, a data directory of its own, and a real git repository to change.
 
 pub(crate) mod server;
+pub(crate) mod witness;
 
 use std::{
     fs,
@@ -80,6 +81,12 @@ impl Bench {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
+    }
+
+    /// Whether anything is deployed in the folder `live`.
+    pub(crate) fn is_live(&self) -> bool {
+        // The link stays; it leads nowhere when nothing serves.
+        find(&self.path("live"), "current").is_some_and(|current| current.exists())
     }
 
     /// Writes a file beside the repository and returns its path.
