@@ -6,6 +6,7 @@
 //!   seccomp, landlock. No daemon and no external binary.
 //! - `bwrap`: the same by bubblewrap, as a fallback and to compare with.
 //! - `egress`: the proxy through which a session reaches named hosts, and nothing else.
+//! - `docker`: the same in containers of a Docker engine, local or not.
 //! - `verify`: the suites of a project, what their tools print, and the judgement of both by the
 //!   rules of the tree before the change.
 //!
@@ -14,8 +15,10 @@
 
 #[cfg(all(feature = "bwrap", target_os = "linux"))]
 pub mod bwrap;
-#[cfg(all(feature = "native", target_os = "linux"))]
+#[cfg(all(any(feature = "native", feature = "docker"), target_os = "linux"))]
 mod common;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod docker;
 #[cfg(feature = "egress")]
 pub mod egress;
 #[cfg(all(feature = "native", target_os = "linux"))]

@@ -26,8 +26,8 @@ use super::{
     space,
 };
 use crate::{
-    common::{Capped, check_command, check_limits, refuse_absent},
-    native::{Asked, Ended, Group, judge, make_group, not_executed, standard_input},
+    common::{Asked, Capped, check_command, check_limits, refuse_absent},
+    native::{Ended, Group, judge, make_group, not_executed, standard_input},
 };
 
 /// How often usage is looked at where the kernel holds no limit.

@@ -8,6 +8,7 @@ mod limits;
 mod output;
 mod process;
 mod report;
+mod verdict;
 
 pub use check::Check;
 pub(crate) use collect::{header, patterns, stays_inside, too_large};
@@ -16,3 +17,4 @@ pub(crate) use limits::{check_limits, is_plain};
 pub(crate) use output::Capped;
 pub(crate) use process::Process;
 pub(crate) use report::{checks, refuse_absent, report};
+pub(crate) use verdict::{Asked, Seen, Status, judge};

@@ -92,7 +92,7 @@ pub(crate) use run::{make_group, not_executed, standard_input};
 #[cfg(feature = "bwrap")]
 pub(crate) use seccomp_filter::Filters;
 #[cfg(feature = "bwrap")]
-pub(crate) use verdict::{Asked, judge};
+pub(crate) use verdict::judge;
 #[cfg(feature = "bwrap")]
 pub(crate) use wire::{Ended, RootPlan};
 

@@ -20,11 +20,11 @@ use super::{
     cgroup::{Controller, Group, Version},
     sandbox::Shared,
     session::{Line, NativeSession},
-    verdict::{self, Asked},
+    verdict,
     wire::{self, Ended, Reply, Request, Rlimits, RunRequest},
 };
 use crate::common::{
-    Capped, check_command, check_limits, not_executable, not_found, refuse_absent, report,
+    Asked, Capped, check_command, check_limits, not_executable, not_found, refuse_absent, report,
 };
 
 /// How long a killed command, or output that is still in a pipe, may take.

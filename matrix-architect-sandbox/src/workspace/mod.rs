@@ -16,6 +16,7 @@ mod limits;
 mod links;
 mod names;
 mod pack;
+mod pieces;
 mod scratch;
 mod unpack;
 mod walk;
@@ -75,5 +76,7 @@ pub use dir_tree::DirTree;
 #[cfg(feature = "workspace")]
 pub use git_workspace::GitWorkspace;
 pub use limits::TreeLimits;
+#[cfg(feature = "docker")]
+pub(crate) use pieces::{Pieces, written};
 pub use scratch::{Scratch, ScratchDir};
 pub use unpack::unpack;

@@ -2,8 +2,6 @@
 
 use std::io::{self, Read, Write};
 
-use bytes::{Bytes, BytesMut};
-use futures_util::stream;
 use matrix_architect_core::{
     Error,
     error::{ErrorKind, Result},
@@ -11,67 +9,35 @@ use matrix_architect_core::{
     traits::{ByteStream, EntryKind, TreeEntry},
 };
 use tar::{Builder, EntryType, Header};
-use tokio::sync::mpsc;
 
-use super::{DirTree, beneath::Beneath, fault::fault, walk::walk};
+use super::{
+    DirTree,
+    beneath::Beneath,
+    fault::fault,
+    pieces::{Pieces, written},
+    walk::walk,
+};
 
-const PIECE: usize = 64 * 1024;
 /// The name and link fields of a ustar header; longer ones go into a pax header.
 const FIELD: usize = 100;
 
-/// What the packing thread sends; without `End` the archive is cut.
-enum Message {
-    Piece(Bytes),
-    Failed(Error),
-    End,
-}
-
 /// The tree as a stream. A thread reads the files; it stops when the stream is dropped.
 pub(super) fn pack(tree: DirTree) -> ByteStream {
-    let (sender, mut receiver) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
-        let last = match write(tree.root(), &sender) {
-            Ok(()) => Message::End,
-            Err(error) => Message::Failed(error),
-        };
-        // Nobody listens any more if the stream was dropped.
-        let _ = sender.blocking_send(last);
-    });
-    let mut ended = false;
-    ByteStream::new(stream::poll_fn(move |cx| {
-        if ended {
-            return std::task::Poll::Ready(None);
-        }
-        receiver.poll_recv(cx).map(|message| match message {
-            Some(Message::Piece(piece)) => Some(Ok(piece)),
-            Some(Message::End) => {
-                ended = true;
-                None
-            }
-            Some(Message::Failed(error)) => {
-                ended = true;
-                Some(Err(error))
-            }
-            None => {
-                ended = true;
-                Some(Err(Error::unexpected("the packing thread ended early")))
-            }
-        })
-    }))
+    written(move |pieces| write(tree.root(), pieces))
 }
 
-fn write(root: &Beneath, sender: &mpsc::Sender<Message>) -> Result<()> {
-    let mut builder = Builder::new(Pieces { sender, buffer: BytesMut::with_capacity(PIECE) });
+fn write(root: &Beneath, pieces: &mut Pieces) -> Result<()> {
+    let mut builder = Builder::new(pieces);
     for entry in walk(root)? {
         append(&mut builder, root, &entry)?;
     }
     builder
         .into_inner()
-        .and_then(|mut pieces| pieces.flush())
+        .and_then(Write::flush)
         .map_err(|source| fault(source, "cannot pack the tree", root.path().display()))
 }
 
-fn append(builder: &mut Builder<Pieces<'_>>, root: &Beneath, entry: &TreeEntry) -> Result<()> {
+fn append(builder: &mut Builder<&mut Pieces>, root: &Beneath, entry: &TreeEntry) -> Result<()> {
     let path = &entry.path;
     let failed = |source: io::Error| fault(source, "cannot pack the file", path);
     if entry.kind == EntryKind::Symlink {
@@ -111,7 +77,7 @@ fn header(kind: EntryKind, size: u64) -> Header {
 
 /// Writes path and link target into the header, or before it into a pax header if they are long.
 fn name(
-    builder: &mut Builder<Pieces<'_>>,
+    builder: &mut Builder<&mut Pieces>,
     header: &mut Header,
     path: &RelPath,
     target: &[u8],
@@ -151,31 +117,5 @@ impl<R: Read> Read for Exact<R> {
         }
         self.left -= got as u64;
         Ok(got)
-    }
-}
-
-/// Collects what is written into pieces and sends them off.
-struct Pieces<'a> {
-    sender: &'a mpsc::Sender<Message>,
-    buffer: BytesMut,
-}
-
-impl Write for Pieces<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = self.buffer.split().freeze();
-        self.sender
-            .blocking_send(Message::Piece(piece))
-            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }

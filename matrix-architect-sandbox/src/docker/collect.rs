@@ -1,0 +1,279 @@
+//! Takes files out of the tree, as an archive.
+//!
+//! The engine packs what it is asked for; what it packs was made by commands and is hostile. It is
+//! read entry by entry and written anew under the same rules as in every other sandbox. Nothing is
+//! unpacked. No command runs while the engine reads, so no name changes its meaning under way, and
+//! a folder is asked for only after each folder above it was seen to be one and no link.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use bollard::{
+    Docker,
+    errors::Error as EngineError,
+    query_parameters::{ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptionsBuilder},
+};
+use globset::GlobSet;
+use matrix_architect_core::{
+    error::{Error, Result},
+    traits::{ByteStream, Collect},
+};
+use tar::EntryType;
+use tokio::runtime::Handle;
+
+use super::{
+    fault::{fault, is_absent},
+    pulled::Pulled,
+    session::DockerSession,
+    shape::SPACE,
+};
+use crate::{
+    common::{header, patterns, stays_inside, too_large},
+    workspace::{Pieces, written},
+};
+
+/// The archive of what is named; the session's turn is kept until it has been read or dropped.
+pub(super) async fn collect(session: &DockerSession, what: &Collect) -> Result<ByteStream> {
+    let globs = patterns(&what.patterns)
+        .map_err(|cause| Error::invalid("what is to be collected is no pattern").source(cause))?;
+    let (turn, unfinished) = session.turn().await?;
+    let (space, shared) = (session.space()?, std::sync::Arc::clone(&session.shared));
+    let docker = shared.maker().engine.docker.clone();
+    let source = Source { docker, container: space.holder.id.clone(), handle: Handle::current() };
+    let what = what.clone();
+    Ok(written(move |pieces| {
+        let collected = Collecting::new(&source, &what, &globs, pieces).run();
+        unfinished.finish();
+        // The space in particular: the engine must not lose it before its last file is read.
+        drop((turn, space, shared));
+        collected
+    }))
+}
+
+/// The tree on the engine.
+#[derive(Debug)]
+struct Source {
+    docker: Docker,
+    container: String,
+    handle: Handle,
+}
+
+impl Source {
+    fn path(path: &str) -> String {
+        if path.is_empty() { format!("{SPACE}/tree") } else { format!("{SPACE}/tree/{path}") }
+    }
+
+    /// Whether there is a path whose folders are all folders.
+    fn is_reachable(&self, path: &str) -> Result<bool> {
+        for folder in path.match_indices('/').map(|(end, _)| &path[..end]) {
+            if self.mode(folder)?.is_none_or(|mode| mode & GO_DIRECTORY == 0) {
+                return Ok(false);
+            }
+        }
+        Ok(path.is_empty() || self.mode(path)?.is_some())
+    }
+
+    /// What is at a path, without following it, as Go's `FileMode` says it.
+    fn mode(&self, path: &str) -> Result<Option<u32>> {
+        let path = Self::path(path);
+        let options = ContainerArchiveInfoOptionsBuilder::default().path(&path).build();
+        let asked = self.docker.get_container_archive_info(&self.container, Some(options));
+        match self.handle.block_on(asked) {
+            Ok(found) => Ok(Some(found.file_mode)),
+            Err(cause) if is_absent(&cause) => Ok(None),
+            Err(cause) => Err(broken(cause)),
+        }
+    }
+
+    /// What the engine packs of a path.
+    fn packed(&self, path: &str) -> Pulled<EngineError> {
+        let options =
+            DownloadFromContainerOptionsBuilder::default().path(&Self::path(path)).build();
+        let stream = self.docker.download_from_container(&self.container, Some(options));
+        Pulled::by(self.handle.clone(), stream)
+    }
+}
+
+/// Go's `os.ModeDir`.
+const GO_DIRECTORY: u32 = 1 << 31;
+
+fn broken(cause: EngineError) -> Error {
+    fault("files could not be taken out of a container", cause)
+}
+
+/// An archive on its way out.
+struct Collecting<'a> {
+    source: &'a Source,
+    what: &'a Collect,
+    globs: &'a GlobSet,
+    writer: tar::Builder<&'a mut Pieces>,
+    /// What was taken: parts of the tree that overlap are asked for more than once.
+    taken: BTreeSet<PathBuf>,
+    /// Second names of files, whose content the engine packed under the first.
+    linked: BTreeSet<PathBuf>,
+    left: u64,
+}
+
+impl<'a> Collecting<'a> {
+    fn new(
+        source: &'a Source,
+        what: &'a Collect,
+        globs: &'a GlobSet,
+        pieces: &'a mut Pieces,
+    ) -> Self {
+        Self {
+            source,
+            what,
+            globs,
+            writer: tar::Builder::new(pieces),
+            taken: BTreeSet::new(),
+            linked: BTreeSet::new(),
+            left: what.max_bytes,
+        }
+    }
+
+    fn run(mut self) -> Result<()> {
+        for part in parts(&self.what.patterns) {
+            if self.source.is_reachable(&part)? {
+                self.part(&part)?;
+            }
+        }
+        // Asked for by itself, a second name has the content.
+        for path in std::mem::take(&mut self.linked) {
+            self.part(&path.to_string_lossy())?;
+        }
+        let ended = self.writer.into_inner().and_then(io::Write::flush);
+        ended.map_err(cut)
+    }
+
+    fn part(&mut self, part: &str) -> Result<()> {
+        let above = Path::new(part).parent().unwrap_or_else(|| Path::new(""));
+        let mut packed = tar::Archive::new(self.source.packed(part));
+        for entry in packed.entries().map_err(cut)? {
+            let mut entry = entry.map_err(cut)?;
+            let Some(path) = inside(above, &entry.path_bytes(), part.is_empty()) else { continue };
+            if self.is_wanted(&path) && !self.taken.contains(&path) {
+                self.entry(&path, &mut entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a pattern names it or a folder it is in.
+    fn is_wanted(&self, path: &Path) -> bool {
+        path.ancestors().any(|path| path != Path::new("") && self.globs.is_match(path))
+    }
+
+    fn entry<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<'_, R>) -> Result<()> {
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {
+                self.count(path)?;
+                let size = entry.size();
+                let cap = self.what.max_bytes;
+                self.left = self.left.checked_sub(size).ok_or_else(|| too_large("bytes", cap))?;
+                let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+                let mut header = header(EntryType::Regular, executable);
+                header.set_size(size);
+                self.writer.append_data(&mut header, path, entry).map_err(cut)
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
+                let Some(target) = target.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+                    return Ok(());
+                };
+                if !stays_inside(path, Path::new(&target)) {
+                    return Ok(());
+                }
+                self.count(path)?;
+                let mut header = header(EntryType::Symlink, false);
+                self.writer.append_link(&mut header, path, target).map_err(cut)
+            }
+            EntryType::Link => {
+                self.linked.insert(path.to_owned());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self, path: &Path) -> Result<()> {
+        self.taken.insert(path.to_owned());
+        let cap = self.what.max_entries;
+        if self.taken.len() as u64 > cap { Err(too_large("entries", cap)) } else { Ok(()) }
+    }
+}
+
+fn cut(cause: io::Error) -> Error {
+    match cause.downcast::<EngineError>() {
+        Ok(cause) => broken(cause),
+        Err(cause) => {
+            Error::unexpected("files could not be taken out of a container").source(cause)
+        }
+    }
+}
+
+/// The path in the tree of an entry of what was packed of a part: the engine names entries from
+/// the part's own name on. `None` for a name that is no text, or none of a tree.
+fn inside(above: &Path, name: &[u8], is_whole: bool) -> Option<PathBuf> {
+    let name = Path::new(str::from_utf8(name).ok()?);
+    let plain =
+        |path: &Path| path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let path = if is_whole { name.strip_prefix("tree").ok()?.to_owned() } else { above.join(name) };
+    (plain(&path) && path != Path::new("")).then_some(path)
+}
+
+/// What to ask the engine for: of each pattern what stands before its first wildcard, and of those
+/// that lie in one another the outer.
+fn parts(patterns: &[String]) -> Vec<String> {
+    let is_wild = |part: &str| part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
+    let mut parts: BTreeSet<String> = BTreeSet::new();
+    for pattern in patterns {
+        let pattern = pattern.trim_end_matches('/');
+        let names: Vec<_> = pattern.split('/').collect();
+        // Nothing in a tree has such a name.
+        if names.iter().any(|name| matches!(*name, "" | "." | "..")) {
+            continue;
+        }
+        let literal: Vec<_> = names.iter().copied().take_while(|name| !is_wild(name)).collect();
+        parts.insert(literal.join("/"));
+    }
+    let covers = |outer: &str, inner: &str| {
+        outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let inner = |part: &String| parts.iter().any(|outer| outer != part && covers(outer, part));
+    parts.iter().filter(|part| !inner(part)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(patterns: &[&str]) -> Vec<String> {
+        parts(&patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_patterns_can_mean() {
+        assert_eq!(asked(&["target/release/app", "dist/*.whl"]), ["dist", "target/release/app"]);
+        assert_eq!(asked(&["dist", "dist/deep/x", "dist-info/"]), ["dist", "dist-info"]);
+        assert_eq!(asked(&["**", "a/b"]), [""]);
+        assert_eq!(asked(&["../*", "/etc/*", "a/../b", "./x", ""]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn entries_are_named_from_the_tree_on() {
+        let path = |above: &str, name: &str, is_whole| {
+            inside(Path::new(above), name.as_bytes(), is_whole)
+                .map(|path| path.display().to_string())
+        };
+        assert_eq!(path("target/release", "app", false).as_deref(), Some("target/release/app"));
+        assert_eq!(path("", "dist/a.whl", false).as_deref(), Some("dist/a.whl"));
+        assert_eq!(path("", "tree/a/b", true).as_deref(), Some("a/b"));
+        assert_eq!(path("", "tree/", true), None);
+        assert_eq!(path("", "dist/../../x", false), None);
+        assert_eq!(inside(Path::new(""), b"\xff", false), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! Proves each layer and limit of containers, and says what to do about those that do not hold.
+
+use matrix_architect_core::{
+    error::Error,
+    traits::{Enforcement, Sandbox as _},
+};
+
+use super::{config::DockerConfig, sandbox::DockerSandbox};
+use crate::common::{Check, checks};
+
+/// Tries every layer and limit for real, in a container of its own.
+///
+/// ```no_run
+/// # async fn example() {
+/// use matrix_architect_sandbox::docker::{DockerConfig, doctor};
+///
+/// for check in doctor(&DockerConfig::new("rust:1.95")).await {
+///     assert!(check.ok, "{}: {}; {}", check.layer, check.detail, check.remedy);
+/// }
+/// # }
+/// ```
+pub async fn doctor(config: &DockerConfig) -> Vec<Check> {
+    match DockerSandbox::connect(config.clone()).await {
+        Ok(sandbox) => checks(sandbox.capabilities().enforcement, remedy),
+        Err(error) => vec![cannot_start(&error)],
+    }
+}
+
+fn cannot_start(error: &Error) -> Check {
+    let cause = std::error::Error::source(error);
+    let detail = cause.map_or_else(
+        || error.message().to_owned(),
+        |cause| format!("{}: {cause}", error.message()),
+    );
+    let remedy = error.advice_str().unwrap_or("look into the log of the Docker engine").to_owned();
+    Check { layer: "sessions".to_owned(), ok: false, detail, remedy }
+}
+
+fn remedy(name: &str, enforcement: Enforcement) -> &'static str {
+    match (name, enforcement) {
+        (_, Enforcement::Enforced | Enforcement::PerProcess) | ("cpu", _) => "",
+        ("memory", Enforcement::Polled) => {
+            "for a verdict from the kernel's own count, run the server on the engine's machine"
+        }
+        ("memory" | "processes" | "cpu_millis", _) => {
+            "boot the engine's machine with this cgroup controller (cgroup_enable=memory), and do \
+             not run the engine rootless without delegated cgroups"
+        }
+        ("seccomp", _) => "use a kernel and an engine with seccomp: docker info",
+        _ => "look into docker info for warnings, and for plugins that change containers",
+    }
+}

@@ -1,0 +1,69 @@
+//! Isolation in containers of a Docker engine.
+//!
+//! ```no_run
+//! # async fn example(tree: &dyn matrix_architect_core::traits::Tree) -> matrix_architect_core::error::Result<()> {
+//! use matrix_architect_core::{
+//!     id::SessionId,
+//!     traits::{Cancel, Command, Sandbox as _, SessionSpec},
+//! };
+//! use matrix_architect_sandbox::docker::{DockerConfig, DockerSandbox};
+//!
+//! let sandbox = DockerSandbox::connect(DockerConfig::new("rust:1.95")).await?;
+//! let session = sandbox.open(tree, &SessionSpec::new(SessionId::from_number(1))).await?;
+//! let mut output = Vec::new();
+//! let exit = session.run(&Command::shell("make test"), &mut output, &Cancel::new()).await?;
+//! assert!(exit.verdict.is_success());
+//! session.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Who is who
+//! * A **space** is what a session can write: a volume in memory with a size, kept mounted by a
+//!   container that only waits, the **holder**. The tree comes and goes through it as archives.
+//! * A **runner** is the container of one command. It is made ahead and waits; its process 1 is the
+//!   image's own shell, which takes one line, runs the command and says how it ended. A command
+//!   that is out of time or not wanted any more is ended by killing its container, so nothing of
+//!   it stays, and what it left running at its end goes the same way.
+//! * The **background** is a thread that makes containers ahead and removes what is let go.
+//!
+//! # What is visible
+//! The image, read-only; the tree at `/workspace`, a home, temporary folders and shared memory, all
+//! in the space; nothing of the engine's machine. The environment is the image's, with what the
+//! configuration, the session and the command say.
+//!
+//! # What the engine's word is worth
+//! Where the engine runs on this machine, limits are read back from the kernel, and what a command
+//! used and ran into comes from its cgroup. Elsewhere both are the engine's word, and memory is
+//! reported as watched: the engine notices late at times that memory ran out.
+//!
+//! A command that ended with a code above 128 is taken to have been ended by a signal, as shells
+//! take it.
+
+mod binds;
+mod cgroup;
+mod collect;
+mod config;
+mod container;
+mod doctor;
+mod engine;
+mod fault;
+mod held;
+mod image;
+mod job;
+mod labels;
+mod maker;
+mod marker;
+mod pulled;
+mod reap;
+mod run;
+mod sandbox;
+mod seccomp;
+mod session;
+mod shape;
+mod space;
+
+pub use crate::common::Check;
+pub use config::{ContainerRuntime, DockerConfig, Pinning};
+pub use doctor::doctor;
+pub use sandbox::DockerSandbox;

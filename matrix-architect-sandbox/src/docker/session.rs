@@ -1,0 +1,187 @@
+//! The server's side of a session.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex as Lock, MutexGuard as LockGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use matrix_architect_core::{
+    error::{Error, ErrorKind, Result},
+    traits::{
+        ByteStream, Cancel, Collect, Command, Connection, Exit, Output, Service, ServiceState,
+        Session, SessionSpec,
+    },
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{
+    collect,
+    engine::Coming,
+    maker::{Place, Runner},
+    run,
+    sandbox::Shared,
+    shape::Bounds,
+    space::Space,
+};
+
+/// A session of the Docker sandbox.
+#[derive(Debug)]
+pub(super) struct DockerSession {
+    pub(super) shared: Arc<Shared>,
+    pub(super) spec: SessionSpec,
+    pub(super) env: BTreeMap<String, String>,
+    alive: Arc<Alive>,
+    /// One command at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+/// What a session has on the engine, until it is closed.
+#[derive(Debug)]
+struct Alive(Lock<Option<Holdings>>);
+
+#[derive(Debug)]
+struct Holdings {
+    space: Arc<Space>,
+    place: Place,
+    /// The container of the next command.
+    next: Option<Coming<Runner>>,
+}
+
+impl Alive {
+    fn lock(&self) -> LockGuard<'_, Option<Holdings>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the session unless what it guards came to its end.
+#[derive(Debug)]
+pub(super) struct Unfinished(Option<Arc<Alive>>);
+
+impl Unfinished {
+    pub(super) fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(alive) = self.0.take() {
+            drop(alive.lock().take());
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
+        .code("session_closed")
+        .advice("open another session")
+}
+
+impl DockerSession {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        spec: SessionSpec,
+        space: Space,
+        place: Place,
+        next: Coming<Runner>,
+    ) -> Self {
+        let holdings = Holdings { space: Arc::new(space), place, next: Some(next) };
+        let alive = Arc::new(Alive(Lock::new(Some(holdings))));
+        let env = spec.env.clone();
+        Self { shared, spec, env, alive, turn: Arc::default() }
+    }
+
+    /// Waits for the session's turn; until the work is finished, dropping it closes the session.
+    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Unfinished)> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if self.alive.lock().is_none() {
+            return Err(closed());
+        }
+        Ok((turn, Unfinished(Some(Arc::clone(&self.alive)))))
+    }
+
+    /// The session's space.
+    pub(super) fn space(&self) -> Result<Arc<Space>> {
+        self.alive.lock().as_ref().map(|holdings| Arc::clone(&holdings.space)).ok_or_else(closed)
+    }
+
+    /// A container with these bounds: the one that waits if it has them, else a new one. The next
+    /// is made while the command runs.
+    pub(super) async fn runner(&self, bounds: Bounds) -> Result<Runner> {
+        let maker = self.shared.maker();
+        let (waiting, place) = {
+            let mut alive = self.alive.lock();
+            let holdings = alive.as_mut().ok_or_else(closed)?;
+            (holdings.next.take(), holdings.place.clone())
+        };
+        let ready = match waiting {
+            Some(waiting) => Some(waiting.arrive().await?).filter(|ready| ready.bounds == bounds),
+            None => None,
+        };
+        let runner = match ready {
+            Some(ready) => ready,
+            None => maker.runner(&place, bounds).arrive().await?,
+        };
+        if let Some(holdings) = self.alive.lock().as_mut() {
+            holdings.next = Some(maker.runner(&place, Bounds::of(&self.spec.limits)));
+        }
+        Ok(runner)
+    }
+}
+
+#[async_trait]
+impl Session for DockerSession {
+    async fn run(
+        &self,
+        command: &Command,
+        output: &mut dyn Output,
+        cancel: &Cancel,
+    ) -> Result<Exit> {
+        run::run(self, command, output, cancel).await
+    }
+
+    async fn start(&self, _service: &Service, _cancel: &Cancel) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the Docker sandbox runs no services beside commands yet",
+        ))
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceState>> {
+        Ok(Vec::new())
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        Ok(Vec::new())
+    }
+
+    async fn collect(&self, what: &Collect) -> Result<ByteStream> {
+        collect::collect(self, what).await
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        let Some(holdings) = self.alive.lock().take() else { return Ok(()) };
+        let Holdings { space, next, .. } = holdings;
+        // One that did not come to be is nobody's loss any more.
+        let next = match next {
+            Some(next) => next.arrive().await.ok(),
+            None => None,
+        };
+        let next = async {
+            match next {
+                Some(next) => next.container.end().await,
+                None => Ok(()),
+            }
+        };
+        // An archive that is still on its way keeps the space until it is dropped.
+        let space = async {
+            match Arc::into_inner(space) {
+                Some(space) => space.end().await,
+                None => Ok(()),
+            }
+        };
+        let (space, next) = tokio::join!(space, next);
+        space.and(next)
+    }
+}
