@@ -17,6 +17,7 @@ use matrix_architect_deploy::{
     systemd::SystemdDeployer,
 };
 use matrix_architect_sandbox::{
+    bwrap::{BwrapConfig, BwrapSandbox},
     native::{NativeConfig, NativeSandbox, detect_toolchains},
     verify::{SuiteVerifier, VerifyConfig},
     workspace::{GitWorkspace, WorkspaceConfig},
@@ -31,6 +32,7 @@ use matrix_architect_store::{
 use crate::{
     config::{Environment, SECRET_PREFIX},
     home::{Home, read_toml},
+    isolation::{Isolation, SandboxKind},
     keys,
     token::Tokens,
 };
@@ -45,7 +47,7 @@ pub struct Composition {
     planner: Option<Arc<dyn Planner>>,
     approver: Option<Arc<dyn Approver>>,
     environment: Environment,
-    allow_degraded: bool,
+    isolation: Isolation,
     lease_term: Option<Duration>,
 }
 
@@ -54,7 +56,7 @@ impl fmt::Debug for Composition {
         f.debug_struct("Composition")
             .field("deployers", &self.deployers.keys())
             .field("publishers", &self.publishers.keys())
-            .field("allow_degraded", &self.allow_degraded)
+            .field("isolation", &self.isolation)
             .finish_non_exhaustive()
     }
 }
@@ -126,10 +128,10 @@ impl Composition {
         self
     }
 
-    /// Whether a limit of the sandbox that cannot be enforced here is recorded instead of refused.
+    /// In which sandbox commands run, and how strict it is.
     #[must_use]
-    pub const fn allow_degraded(mut self, allow: bool) -> Self {
-        self.allow_degraded = allow;
+    pub fn isolation(mut self, isolation: &Isolation) -> Self {
+        self.isolation = isolation.clone();
         self
     }
 
@@ -170,7 +172,7 @@ impl Composition {
             .artifacts(stores.artifacts)
             .locks(stores.locks)
             .secrets(self.secrets(&home))
-            .sandbox(self.sandbox()?)
+            .sandbox(self.sandbox(&home)?)
             .workspace(self.workspace(&home)?)
             .verifier(self.verifier()?)
             .policy(self.rules(&home)?)
@@ -220,8 +222,19 @@ impl Composition {
         Arc::new(chained)
     }
 
-    fn sandbox(&self) -> Result<Arc<dyn Sandbox>> {
-        Ok(Arc::new(NativeSandbox::new(self.sandbox_config())?))
+    /// The sandbox that commands run in.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting, with the remedy.
+    pub fn sandbox(&self, home: &Home) -> Result<Arc<dyn Sandbox>> {
+        let native = self.sandbox_config();
+        Ok(match self.isolation.kind {
+            SandboxKind::Native => Arc::new(NativeSandbox::new(native)?),
+            SandboxKind::Bwrap => {
+                let config = BwrapConfig::in_directory(home.scratch().join("bwrap"));
+                Arc::new(BwrapSandbox::new(config.native(native))?)
+            }
+        })
     }
 
     fn workspace(&self, home: &Home) -> Result<Arc<dyn Workspace>> {
@@ -233,7 +246,7 @@ impl Composition {
     }
 
     fn verifier(&self) -> Result<Arc<dyn Verifier>> {
-        let config = VerifyConfig::default().allow_degraded(self.allow_degraded);
+        let config = VerifyConfig::default().allow_degraded(self.isolation.allow_degraded);
         Ok(Arc::new(SuiteVerifier::new(config, Arc::new(SystemIds))?))
     }
 }

@@ -24,6 +24,7 @@ pub mod composition;
 pub mod config;
 pub mod doctor;
 pub mod home;
+pub mod isolation;
 pub mod keys;
 pub mod logging;
 pub mod output;
@@ -32,4 +33,5 @@ pub mod token;
 
 pub use client::Client;
 pub use composition::{Composition, Installation};
+pub use isolation::{Isolation, SandboxKind};
 pub use server::{Server, ServerBuilder};

@@ -14,6 +14,7 @@ use crate::{
     composition::{Composition, Installation},
     config::Environment,
     home::{Home, read_private},
+    isolation::Isolation,
     output::Screen,
 };
 
@@ -61,13 +62,13 @@ impl Context {
 
     /// Opens the local data directory with all its backends, strict about the sandbox.
     pub(super) async fn local(&self) -> Result<Installation> {
-        self.local_with(false).await
+        self.local_with(&Isolation::default()).await
     }
 
     /// Opens the local data directory with all its backends.
-    pub(super) async fn local_with(&self, allow_degraded: bool) -> Result<Installation> {
+    pub(super) async fn local_with(&self, isolation: &Isolation) -> Result<Installation> {
         crate::logging::install(self.environment.log.as_deref(), "error", self.composition.clock());
-        let composition = self.composition.clone().allow_degraded(allow_degraded).lease_term(LEASE);
+        let composition = self.composition.clone().isolation(isolation).lease_term(LEASE);
         composition.open(self.home()?).await
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Exit {
     Denied,
     /// Somebody has to agree.
     Waiting,
+    /// As the command in the sandbox ended.
+    Command(u8),
 }
 
 impl Exit {
@@ -34,6 +36,7 @@ impl Exit {
             Self::JobFailed => 3,
             Self::Denied => 4,
             Self::Waiting => 5,
+            Self::Command(code) => code,
         }
     }
 

@@ -10,9 +10,11 @@ mod drive;
 mod exit;
 mod jobs;
 mod logs;
+mod quantity;
 mod reach;
 mod resume;
 mod run;
+mod sandbox;
 mod serve;
 mod target;
 mod token;
@@ -87,6 +89,8 @@ enum Command {
     Verify(verify::Verify),
     /// Look whether this machine has what it takes
     Doctor(doctor::Doctor),
+    /// Run commands in the sandbox that changes are verified in
+    Sandbox(sandbox::SandboxCommand),
     /// Make, list and revoke access tokens
     Token(token::TokenCommand),
 }
@@ -129,6 +133,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit> {
         Command::Cancel(cancel) => cancel.run(context).await,
         Command::Verify(verify) => verify.run(context),
         Command::Doctor(doctor) => doctor.run(context),
+        Command::Sandbox(sandbox) => sandbox.run(context).await,
         Command::Token(token) => token.run(context).await,
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use matrix_architect_core::error::{Error, ErrorKind, Result};
 
 use super::{context::Context, drive, exit::Exit, reach::job_id};
+use crate::isolation::Isolation;
 
 /// Go on with an unfinished job, here and now.
 ///
@@ -13,16 +14,15 @@ pub(super) struct Resume {
     /// The job
     #[arg(value_name = "JOB")]
     id: String,
-    /// Go on where a limit of the sandbox cannot be enforced here; it is recorded in the evidence
-    #[arg(long)]
-    allow_degraded: bool,
+    #[command(flatten)]
+    isolation: Isolation,
 }
 
 impl Resume {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
         let id = job_id(&self.id)?;
         let principal = context.principal()?;
-        let here = context.local_with(self.allow_degraded).await?;
+        let here = context.local_with(&self.isolation).await?;
         let job = here.engine.job(&principal, &id).await?;
         if job.status.is_terminal() {
             return Err(Error::new(ErrorKind::Conflict, "the job has ended")

@@ -12,7 +12,7 @@ use matrix_architect_core::{
 };
 
 use super::{change::ChangeArgs, context::Context, drive, exit::Exit, target::TargetArgs};
-use crate::composition::Installation;
+use crate::{composition::Installation, isolation::Isolation};
 
 /// The label by which the same command finds its unfinished job again.
 const KEY: &str = "run.key";
@@ -30,16 +30,15 @@ pub(super) struct Run {
     verify: Vec<String>,
     #[command(flatten)]
     target: TargetArgs,
-    /// Go on where a limit of the sandbox cannot be enforced here; it is recorded in the evidence
-    #[arg(long)]
-    allow_degraded: bool,
+    #[command(flatten)]
+    isolation: Isolation,
 }
 
 impl Run {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
         let spec = self.spec()?;
         let principal = context.principal()?;
-        let here = context.local_with(self.allow_degraded).await?;
+        let here = context.local_with(&self.isolation).await?;
         let job = match unfinished(&here, &principal, &spec).await? {
             Some(job) => {
                 context.screen.note(&format!("goes on with {}", job.id));

@@ -10,7 +10,7 @@ use matrix_architect_core::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{context::Context, exit::Exit};
-use crate::server::Server;
+use crate::{isolation::Isolation, server::Server};
 
 /// Start the server with its workers.
 ///
@@ -23,14 +23,13 @@ pub(super) struct Serve {
     /// How many jobs run at once
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     workers: usize,
-    /// Go on where a limit of the sandbox cannot be enforced here; it is recorded in the evidence
-    #[arg(long)]
-    allow_degraded: bool,
+    #[command(flatten)]
+    isolation: Isolation,
 }
 
 impl Serve {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
-        let composition = context.composition.clone().allow_degraded(self.allow_degraded);
+        let composition = context.composition.clone().isolation(&self.isolation);
         crate::logging::install(context.environment.log.as_deref(), "info", composition.clock());
         let home = context.home()?;
         // Before anybody is told that the server is there and may want it to stop.

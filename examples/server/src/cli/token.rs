@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use matrix_architect_core::{
-    error::{Error, Result},
-    id::PrincipalId,
-    principal::Role,
-};
+use matrix_architect_core::{error::Result, id::PrincipalId, principal::Role};
 use serde_json::json;
 
-use super::{context::Context, exit::Exit};
+use super::{context::Context, exit::Exit, quantity::duration};
 use crate::{output::table, token::NewToken};
 
 /// Make, list and revoke access tokens, on the data directory.
@@ -114,36 +110,5 @@ impl TokenCommand {
             }
         }
         Ok(Exit::Done)
-    }
-}
-
-/// A number and a unit: s, m, h, d or w.
-fn duration(text: &str) -> Result<Duration> {
-    let refuse = || Error::invalid("not a duration").advice("write it as 45m, 12h or 30d");
-    let (number, unit) =
-        text.char_indices().next_back().map(|(last, _)| text.split_at(last)).ok_or_else(refuse)?;
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        "w" => 7 * 24 * 3600,
-        _ => return Err(refuse()),
-    };
-    let number: u64 = number.parse().map_err(|_| refuse())?;
-    number.checked_mul(seconds).filter(|all| *all > 0).map(Duration::from_secs).ok_or_else(refuse)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_a_number_and_a_unit() {
-        assert_eq!(duration("30d").unwrap(), Duration::from_hours(720));
-        assert_eq!(duration("45m").unwrap(), Duration::from_mins(45));
-        for wrong in ["", "d", "0d", "-1d", "30", "30x", "99999999999999999999d", "1é"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

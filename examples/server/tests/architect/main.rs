@@ -9,4 +9,5 @@ mod interrupted;
 mod killed;
 mod run;
 mod samples;
+mod sandbox;
 mod support;
