@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "the whole crate is tests")]
 #![cfg(all(feature = "sqlite", feature = "files"))]
 
+#[path = "engine/asking.rs"]
+mod asking;
 #[path = "engine/bench.rs"]
 mod bench;
 #[path = "engine/consent.rs"]

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{
     Harness, Serves,
     sample::{cancelled, commit, dispatch, new_job, request, started, worker},
@@ -15,8 +17,9 @@ use crate::{
     error::Result,
     event::{Actor, Event},
     id::TenantId,
+    job::JobStatus,
     pipeline::{Dispatch, JobRecord, Version},
-    traits::{Candidate, Fence, Lease, Store},
+    traits::{Candidate, Fence, Lease, Message, Store},
 };
 
 pub(super) async fn created(harness: &impl Serves<dyn Store>, number: u128) -> Result<JobRecord> {
@@ -100,6 +103,38 @@ pub async fn a_lost_worker_is_recorded_by_the_next_claim(
     assert_eq!(history[0].event, Event::WorkerLost { worker: Some(lease.worker) });
     assert_eq!(history[0].actor, Actor::System);
     assert_eq!(harness.backend().load(&lease.job).await?, next.record);
+    Ok(())
+}
+
+/// Promise 12, its end.
+pub async fn a_lost_worker_that_ends_the_job_is_told(
+    mut harness: impl Serves<dyn Store>,
+) -> Result<()> {
+    let mut record = created(&harness, 1).await?;
+    let reference = record.job.reference();
+    let lives = u128::from(record.state.limits.max_losses) + 1;
+    for number in 1..=lives {
+        let lease = claimed(&harness, &record, number).await?;
+        let begin = vec![started(&lease.worker)];
+        let write = commit(&lease.record, number, Some(lease.fence), begin, harness.now().await)?;
+        harness.backend().commit(&reference, write).await?;
+        harness.elapse(Duration::from_secs(31)).await;
+        record = harness.backend().load(&reference).await?;
+    }
+    // The claims before it, which the job survived.
+    let store = harness.backend();
+    let told: Vec<_> = store.outbox(100).await?.into_iter().map(|message| message.id).collect();
+    store.delivered(&told).await?;
+    for request in [lives + 1, lives + 1, lives + 2] {
+        assert!(claim(&harness, &record, request).await?.is_empty(), "one loss too many");
+    }
+    harness.reopen().await;
+    let after = harness.backend().load(&reference).await?;
+    assert_eq!(after.job.status, JobStatus::Failed);
+    let told = harness.backend().outbox(100).await?;
+    assert_eq!(told, Vec::from_iter(Message::of_change(&record, &after)), "once, and by that name");
+    assert_eq!(told[0].topic, "job.finished");
+    assert_eq!((&told[0].job, &told[0].body["status"]), (&reference, &json!("failed")));
     Ok(())
 }
 

@@ -60,6 +60,7 @@ macro_rules! store_suite {
                 a_claim_mints_a_higher_fence,
                 a_claimed_job_cannot_be_claimed_again,
                 a_lost_worker_is_recorded_by_the_next_claim,
+                a_lost_worker_that_ends_the_job_is_told,
                 a_repeated_claim_request_returns_the_same_leases,
                 a_parked_job_is_not_claimed,
                 a_finished_job_is_not_claimed,

@@ -12,7 +12,7 @@ use crate::{
     pipeline::{JobRecord, Phase, Stage},
     principal::{Permission, Principal},
     tenant::JobRef,
-    traits::{ByteStream, Commit, JobPage, JobQuery, LogId, LogPage},
+    traits::{ByteStream, Commit, JobPage, JobQuery, LogId, LogPage, Message},
 };
 
 /// How often a principal's act is tried against a job that moves.
@@ -266,19 +266,19 @@ impl Engine {
     ) -> Result<Job> {
         let parts = &self.0;
         for _ in 0..ATTEMPTS {
-            let mut record = self.record(principal, permission, id).await?;
-            let event = event(&record)?;
+            let before = self.record(principal, permission, id).await?;
+            let event = event(&before)?;
             let now = parts.clock.now();
-            let expected = record.version;
-            record.apply(&event, now).map_err(|illegal| explain(&record, illegal.into()))?;
+            let mut record = before.clone();
+            record.apply(&event, now).map_err(|illegal| explain(&before, illegal.into()))?;
             let commit = Commit {
                 id: CommitId::from_number(parts.ids.next()),
-                expected,
+                expected: before.version,
                 fence: None,
                 actor: Actor::Principal(principal.id.clone()),
                 events: vec![event],
-                dispatch: record.state.dispatch(now),
-                outbox: Vec::new(),
+                dispatch: parts.dispatch(&record.state, now),
+                outbox: Message::of_change(&before, &record).into_iter().collect(),
                 keeps: Vec::new(),
             };
             let job = record.job.reference();

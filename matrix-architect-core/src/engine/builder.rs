@@ -14,7 +14,7 @@ use crate::{
 macro_rules! parts {
     ($($(#[$doc:meta])* $name:ident: $kind:ident,)*) => {
         /// Takes the backends of an [`Engine`] one by one.
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub struct EngineBuilder {
             $($name: Option<Arc<dyn $kind>>,)*
             deployers: BTreeMap<String, Arc<dyn Deployer>>,

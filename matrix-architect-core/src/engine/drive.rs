@@ -19,18 +19,18 @@ use crate::{
     event::{Actor, Event},
     failure::Failure,
     pipeline::{JobState, Phase, Stage, due},
-    traits::{Answer, Cancel, Lease, LogId},
+    traits::{Cancel, Lease, LogId},
 };
 
 /// What a worker does with one lease.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    parts: Arc<Parts>,
-    writer: Writer,
-    held: Held,
+    pub(super) parts: Arc<Parts>,
+    pub(super) writer: Writer,
+    pub(super) held: Held,
     scratch: Scratch,
     seen: Arc<SeenSecrets>,
-    drain: Cancel,
+    pub(super) drain: Cancel,
 }
 
 impl Attempt {
@@ -165,7 +165,7 @@ impl Attempt {
 
     /// Whether the commit had its effect. A job that somebody moved meanwhile (a wish to stop
     /// between two stages, a new plan in the middle of one) is no fault: it is looked at again.
-    fn unless_moved(outcome: Result<()>) -> Result<bool> {
+    pub(super) fn unless_moved(outcome: Result<()>) -> Result<bool> {
         match outcome {
             Ok(()) => Ok(true),
             Err(error) if error.is_conflict() && error.code_str() == "illegal_transition" => {
@@ -194,7 +194,7 @@ impl Attempt {
         }
     }
 
-    fn redacted(&self, failure: &Failure) -> Failure {
+    pub(super) fn redacted(&self, failure: &Failure) -> Failure {
         let redactor = self.seen.redactor();
         let mut failure = failure.clone();
         failure.message = redactor.redact_str(&failure.message);
@@ -207,36 +207,6 @@ impl Attempt {
         let settings = &self.parts.settings;
         let doubled = settings.backoff.saturating_mul(1 << state.counters.attempts.min(10));
         error.retry_delay().unwrap_or(Duration::ZERO).max(doubled.min(settings.backoff_max))
-    }
-
-    /// Asks the approver, if there is one. Returns whether something came of it.
-    async fn ask(&self, state: &JobState) -> Result<bool> {
-        let Some(approver) = &self.parts.approver else { return Ok(false) };
-        let Some(approval) = &state.approval else { return Ok(false) };
-        let request = &approval.request;
-        let (by, event) = match approver.ask(&self.writer.job().await, request).await? {
-            Answer::Granted { by, comment } => {
-                let grant = crate::event::Grant {
-                    id: request.id.clone(),
-                    binding: request.binding,
-                    generation: request.generation,
-                    by: by.clone(),
-                    comment,
-                };
-                (by, Event::ApprovalGranted(grant))
-            }
-            Answer::Refused { by, comment } => {
-                (by.clone(), Event::ApprovalRefused { id: request.id.clone(), by, comment })
-            }
-            Answer::Pending { again_at } => {
-                if let Some(at) = again_at {
-                    self.writer.wake_at(at.min(request.expires_at)).await?;
-                }
-                return Ok(false);
-            }
-        };
-        self.writer.commit_as(Actor::Principal(by), vec![event]).await?;
-        Ok(true)
     }
 
     async fn open_log(&self, stage: Option<Stage>) -> Result<StageLog> {

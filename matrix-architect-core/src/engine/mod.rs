@@ -6,6 +6,7 @@
 //! runner of PLAN cannot say that somebody approved.
 
 mod api;
+mod ask;
 mod builder;
 mod drive;
 mod heartbeat;
@@ -26,6 +27,8 @@ pub use worker::Worker;
 
 use crate::{
     error::{Error, Result},
+    pipeline::{Dispatch, JobState, Phase},
+    time::Timestamp,
     traits::{
         Approver, ArtifactStore, Clock, Deployer, Ids, Locks, LogStore, Planner, Policy, Publisher,
         Queue, Sandbox, SecretStore, Signer, Store, Verifier, Workspace,
@@ -88,6 +91,16 @@ impl Engine {
 }
 
 impl Parts {
+    /// When the job is next worth a worker's while. Where an approver answers, a job that waits for
+    /// consent is so at once, whoever began to wait: a worker that dies before it has asked leaves
+    /// the asking to the next.
+    pub(crate) fn dispatch(&self, state: &JobState, now: Timestamp) -> Dispatch {
+        match state.phase {
+            Phase::AwaitingApproval if self.approver.is_some() => Dispatch::Ready { at: now },
+            _ => state.dispatch(now),
+        }
+    }
+
     pub(crate) fn deployer(&self, name: &str) -> Result<&Arc<dyn Deployer>> {
         self.deployers.get(name).ok_or_else(|| unknown_driver("deployer", name, &self.deployers))
     }

@@ -11,6 +11,7 @@ use crate::{
     job::Job,
     pipeline::{Dispatch, JobRecord, Phase},
     tenant::JobRef,
+    time::Timestamp,
     traits::{Cancel, Candidate, Lease, LeaseRequest},
 };
 
@@ -82,7 +83,9 @@ impl Worker {
         let parts = &self.engine.0;
         loop {
             let record = parts.store.load(job).await?;
-            if is_settled(&record, parts.clock.now()) || drain.is_cancelled() {
+            let now = parts.clock.now();
+            if is_settled(&record, parts.dispatch(&record.state, now), now) || drain.is_cancelled()
+            {
                 return Ok(record.job);
             }
             let candidate = candidate(&record, parts.clock.now());
@@ -90,6 +93,8 @@ impl Worker {
             let request = self.request(Duration::ZERO);
             match parts.store.claim(&[candidate], &request).await?.into_iter().next() {
                 Some(lease) => self.attempt(lease, sent, drain).await?,
+                // Its approver was asked and has not answered.
+                None if record.state.phase == Phase::AwaitingApproval => return Ok(record.job),
                 None => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
@@ -110,9 +115,9 @@ impl Worker {
 }
 
 /// Whether nothing happens to the job until somebody acts.
-fn is_settled(record: &JobRecord, now: crate::time::Timestamp) -> bool {
+fn is_settled(record: &JobRecord, dispatch: Dispatch, now: Timestamp) -> bool {
     match record.state.phase {
-        Phase::AwaitingApproval => match record.state.dispatch(now) {
+        Phase::AwaitingApproval => match dispatch {
             Dispatch::Ready { at } => at > now,
             Dispatch::Park | Dispatch::Done => true,
         },
@@ -121,6 +126,6 @@ fn is_settled(record: &JobRecord, now: crate::time::Timestamp) -> bool {
     }
 }
 
-pub(crate) fn candidate(record: &JobRecord, now: crate::time::Timestamp) -> Candidate {
+pub(crate) fn candidate(record: &JobRecord, now: Timestamp) -> Candidate {
     Candidate { job: record.job.reference(), priority: record.job.priority, run_at: now }
 }

@@ -8,7 +8,7 @@ use super::Parts;
 use crate::{
     error::{Error, ErrorKind, Result},
     event::{Actor, Event},
-    id::{CommitId, Digest, MessageId, WorkerId},
+    id::{CommitId, Digest, WorkerId},
     job::Job,
     pipeline::{Dispatch, JobRecord, JobState},
     tenant::JobRef,
@@ -61,9 +61,11 @@ impl Writer {
         self.write(actor, events, Vec::new(), None).await
     }
 
-    /// Says when a waiting job is next worth looking at, without an event.
+    /// Says when a job that waits for approval is next worth looking at, without an event. Does
+    /// nothing if somebody has moved the job meanwhile: their commit says it.
     pub(crate) async fn wake_at(&self, at: Timestamp) -> Result<()> {
-        self.write(Actor::System, Vec::new(), Vec::new(), Some(Dispatch::Ready { at })).await
+        let woken = self.write(Actor::System, Vec::new(), Vec::new(), Some(at)).await;
+        woken.or_else(|error| if error.is_conflict() { Ok(()) } else { Err(error) })
     }
 
     async fn write(
@@ -71,7 +73,7 @@ impl Writer {
         actor: Actor,
         events: Vec<Event>,
         keeps: Vec<Digest>,
-        dispatch: Option<Dispatch>,
+        wake_at: Option<Timestamp>,
     ) -> Result<()> {
         let mut record = self.record.lock().await;
         let id = CommitId::from_number(self.parts.ids.next());
@@ -94,14 +96,22 @@ impl Writer {
                 fence: Some(self.fence),
                 actor: actor.clone(),
                 events: events.clone(),
-                dispatch: dispatch.unwrap_or_else(|| after.state.dispatch(now)),
-                outbox: self.messages(&record, &after),
+                dispatch: wake_at.map_or_else(
+                    || self.parts.dispatch(&after.state, now),
+                    |at| Dispatch::Ready { at },
+                ),
+                outbox: Message::of_change(&record, &after).into_iter().collect(),
                 keeps: keeps.clone(),
             };
             match self.parts.store.commit(&self.job, commit).await {
                 Ok(committed) => {
                     *record = fold(&record, &events, committed.at)?;
                     return Ok(());
+                }
+                // When to wake up was decided about a job that is another one by now.
+                Err(error) if error.is_conflict() && wake_at.is_some() => {
+                    *record = self.parts.store.load(&self.job).await?;
+                    return Err(error);
                 }
                 // Somebody wrote a label or a wish to stop: fold again on top of it. If the events
                 // are no longer legal, `fold` says so.
@@ -116,25 +126,6 @@ impl Writer {
             }
             attempt += 1;
         }
-    }
-
-    /// What the outside is told: every change of status, and the end.
-    fn messages(&self, before: &JobRecord, after: &JobRecord) -> Vec<Message> {
-        if before.job.status == after.job.status {
-            return Vec::new();
-        }
-        let ended = after.job.status.is_terminal();
-        let topic = if ended { "job.finished" } else { "job.status" };
-        vec![Message {
-            id: MessageId::from_number(self.parts.ids.next()),
-            job: self.job.clone(),
-            topic: topic.to_owned(),
-            body: serde_json::json!({
-                "status": after.job.status,
-                "stage": after.job.current_stage,
-                "error": after.job.error,
-            }),
-        }]
     }
 }
 

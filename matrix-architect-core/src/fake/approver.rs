@@ -1,12 +1,18 @@
 //! An approver with one desk.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 
 use super::locked;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     event::ApprovalRequest,
     id::{ApprovalId, PrincipalId},
     job::Job,
@@ -17,6 +23,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct DeskApprover {
     questions: Mutex<BTreeMap<ApprovalId, Option<Answer>>>,
+    faults: Mutex<VecDeque<Option<Error>>>,
+    asked: AtomicUsize,
 }
 
 impl DeskApprover {
@@ -32,6 +40,22 @@ impl DeskApprover {
         locked(&self.questions).insert(question.clone(), Some(answer));
     }
 
+    /// Fails the next time it is asked; given several times, as often. The question does not reach
+    /// the desk.
+    pub fn fail_once(&self, error: Error) {
+        locked(&self.faults).push_back(Some(error));
+    }
+
+    /// Never answers the next time it is asked, until whoever asked is gone.
+    pub fn hang_once(&self) {
+        locked(&self.faults).push_back(None);
+    }
+
+    /// How often it was asked, whatever it answered.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     /// The questions on the desk, answered or not.
     pub fn questions(&self) -> Vec<ApprovalId> {
         locked(&self.questions).keys().cloned().collect()
@@ -41,6 +65,13 @@ impl DeskApprover {
 #[async_trait]
 impl Approver for DeskApprover {
     async fn ask(&self, _job: &Job, request: &ApprovalRequest) -> Result<Answer> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let fault = locked(&self.faults).pop_front();
+        match fault {
+            Some(Some(error)) => return Err(error),
+            Some(None) => std::future::pending::<()>().await,
+            None => {}
+        }
         let mut questions = locked(&self.questions);
         let answer = questions.entry(request.id.clone()).or_default();
         Ok(answer.clone().unwrap_or(Answer::Pending { again_at: None }))

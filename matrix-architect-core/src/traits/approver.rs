@@ -37,6 +37,9 @@ pub enum Answer {
 /// 1. `the_same_question_twice_is_one_question`, by its id.
 /// 2. `an_answer_is_to_its_question_alone`: to that id and binding, and to nothing else.
 ///
+/// The engine asks again after an error and after a worker's death, until the question lapses; it
+/// waits half a minute for an answer, so an approver says `Pending` while people think.
+///
 /// # Cancellation
 /// May be dropped.
 #[async_trait]

@@ -10,6 +10,7 @@ mod deployer;
 mod journal;
 mod locks;
 mod log_store;
+mod message;
 mod network;
 mod planner;
 mod policy;
@@ -37,6 +38,7 @@ pub use deployer::{
 pub use journal::Journal;
 pub use locks::{LockKey, Locks};
 pub use log_store::{LogId, LogPage, LogStore};
+pub use message::Message;
 pub use network::{
     AddressRange, AllowedHost, Connection, ConnectionOutcome, Egress, Network, PrivateHost,
 };
@@ -52,7 +54,7 @@ pub use sandbox::{
 pub use secret_store::SecretStore;
 pub use service::{Readiness, Service, ServiceState};
 pub use signer::{KeyInfo, SignatureAlgorithm, Signer};
-pub use store::{Candidate, Commit, Committed, Fence, JobPage, JobQuery, Message, Operator, Store};
+pub use store::{Candidate, Commit, Committed, Fence, JobPage, JobQuery, Operator, Store};
 pub use tree::{EntryKind, Tree, TreeEntry};
 pub use verifier::{CommandOutcome, EvidenceSink, Verifier, VerifyContext};
 pub use workspace::{Applied, Checkout, CheckoutRequest, Workspace};

@@ -4,9 +4,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Lease, LeaseRequest};
+use super::{Lease, LeaseRequest, Message};
 use crate::{
     error::Result,
     event::{Actor, Event, EventEnvelope},
@@ -23,19 +22,6 @@ use crate::{
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Fence(pub u64);
-
-/// A message to the outside, stored with the events it tells of and delivered at least once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// Its name; a receiver drops what it has seen.
-    pub id: MessageId,
-    /// About which job.
-    pub job: JobRef,
-    /// What it is about, such as `job.finished`.
-    pub topic: String,
-    /// Its content.
-    pub body: Value,
-}
 
 /// One atomic write to a job.
 #[derive(Clone, Debug)]
@@ -145,7 +131,8 @@ pub struct Candidate {
 /// 11. `a_claimed_job_cannot_be_claimed_again` before its lease has run out.
 /// 12. `a_lost_worker_is_recorded_by_the_next_claim`: a job in an active phase whose lease has run
 ///     out gets [`Event::WorkerLost`] within the claim, so the lease's record is never active. If
-///     that ends the job, it is not leased.
+///     that ends the job, it is not leased, and `a_lost_worker_that_ends_the_job_is_told`: a status
+///     that the claim changes is in the outbox as [`Message::of_change`], as after a commit.
 /// 13. `a_repeated_claim_request_returns_the_same_leases`: by the request's id, for an hour.
 /// 14. `outbox_messages_come_in_order_until_delivered`, and those of a failed commit never.
 /// 15. `a_parked_job_is_not_claimed`, and neither is one before its time;

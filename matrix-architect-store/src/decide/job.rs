@@ -8,7 +8,7 @@ use matrix_architect_core::{
     pipeline::{Dispatch, EVENT_VERSION, JobRecord},
     tenant::JobRef,
     time::Timestamp,
-    traits::{Commit, Fence},
+    traits::{Commit, Fence, Message},
 };
 
 /// What a write adds to a job.
@@ -20,6 +20,8 @@ pub(crate) struct Change {
     pub(crate) envelopes: Vec<EventEnvelope>,
     /// When the job is next worth a worker's while.
     pub(crate) dispatch: Dispatch,
+    /// What the outside is told of it.
+    pub(crate) messages: Vec<Message>,
 }
 
 /// Decides a commit that was not answered before.
@@ -41,7 +43,8 @@ pub(crate) fn commit(
             .context("version", record.version.0)
             .advice("load the job and commit again if the event is still legal"));
     }
-    follow(record, &commit.actor, commit.events.clone(), commit.dispatch, now)
+    let change = follow(record, &commit.actor, commit.events.clone(), commit.dispatch, now)?;
+    Ok(Change { messages: commit.outbox.clone(), ..change })
 }
 
 /// Decides what a claim must record before the job may be leased: a job in an active phase without
@@ -57,6 +60,7 @@ pub(crate) fn take_over(
     let event = Event::WorkerLost { worker: lost };
     let mut change = follow(record, &Actor::System, vec![event], Dispatch::Park, now)?;
     change.dispatch = change.record.state.dispatch(now);
+    change.messages.extend(Message::of_change(record, &change.record));
     Ok(Some(change))
 }
 
@@ -78,7 +82,7 @@ fn follow(
     // The rules know better than a caller when a job is over.
     let over = record.state.phase.is_terminal();
     let dispatch = if over { Dispatch::Done } else { dispatch };
-    Ok(Change { record, envelopes, dispatch })
+    Ok(Change { record, envelopes, dispatch, messages: Vec::new() })
 }
 
 /// Whether `new` asks for what `stored` was created for.

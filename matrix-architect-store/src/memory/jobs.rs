@@ -116,12 +116,13 @@ impl Jobs {
         answer
     }
 
-    pub(super) fn take(&mut self, number: usize, change: Change) {
+    pub(super) fn take(&mut self, number: usize, mut change: Change) {
+        self.tell(std::mem::take(&mut change.messages));
         self.change(number, |entry| entry.take(change));
     }
 
     /// Keeps messages; one that is there already was told before.
-    pub(super) fn tell(&mut self, messages: Vec<Message>) {
+    fn tell(&mut self, messages: Vec<Message>) {
         for message in messages {
             if self.outbox.iter().all(|told| told.id != message.id) {
                 self.outbox.push(message);

@@ -52,7 +52,6 @@ impl Store for Memory {
         let answer = Committed::new(change.record.version, now);
         state.jobs.take(number, change);
         state.jobs.entries[number].answers.insert(commit.id, answer.clone());
-        state.jobs.tell(commit.outbox);
         drop(state);
         self.changed.notify_waiters();
         Ok(answer)

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use matrix_architect_core::{
-    error::Result,
     pipeline::Version,
     tenant::JobRef,
     time::Timestamp,
@@ -24,13 +23,6 @@ const FIRST_ANSWER: &str = "
     where job.tenant = ?1 and job.id = ?2 and answer.id = ?3";
 
 const INSERT_ANSWER: &str = "insert into answer (job, id, version, at) values (?1, ?2, ?3, ?4)";
-
-/// A message that is there already was told before. Index: the unique one on (id).
-const INSERT_MESSAGES: &str = "
-    insert into outbox (id, message)
-    select message.value ->> 0, message.value ->> 1 from json_each(?1) as message
-    order by message.key
-    on conflict (id) do nothing";
 
 const INSERT_KEEPS: &str = "
     insert into keep (job, digest)
@@ -69,7 +61,7 @@ impl Write for Append {
             .bind(now.as_micros())
             .execute(&mut *tx)
             .await?;
-        self.insert_beside(tx, row.number).await?;
+        self.insert_keeps(tx, row.number).await?;
         Ok((answer, row.ready_at()))
     }
 }
@@ -87,16 +79,10 @@ impl Append {
         }))
     }
 
-    async fn insert_beside(&self, tx: &mut SqliteConnection, number: i64) -> Outcome<()> {
-        let Commit { outbox, keeps, .. } = &self.commit;
-        if !outbox.is_empty() {
-            let message = |message: &_| json(message);
-            let texts = outbox.iter().map(message).collect::<Result<Vec<_>>>()?;
-            let rows: Vec<_> = outbox.iter().map(|message| &message.id).zip(&texts).collect();
-            query(INSERT_MESSAGES).bind(json(&rows)?).execute(&mut *tx).await?;
-        }
+    async fn insert_keeps(&self, tx: &mut SqliteConnection, number: i64) -> Outcome<()> {
+        let keeps = &self.commit.keeps;
         if !keeps.is_empty() {
-            query(INSERT_KEEPS).bind(number).bind(json(keeps)?).execute(&mut *tx).await?;
+            query(INSERT_KEEPS).bind(number).bind(json(keeps)?).execute(tx).await?;
         }
         Ok(())
     }

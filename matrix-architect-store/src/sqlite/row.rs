@@ -7,7 +7,7 @@ use matrix_architect_core::{
     pipeline::{Dispatch, JobRecord, Version},
     tenant::JobRef,
     time::Timestamp,
-    traits::Fence,
+    traits::{Fence, Message},
 };
 use sqlx::{SqliteConnection, query, query_as, query_scalar};
 
@@ -67,6 +67,13 @@ const APPEND: &str = "
     insert into event (job, seq, envelope)
     select ?1, each.value ->> 0, each.value ->> 1 from json_each(?2) as each;
     update document set view = ?3 where job = ?1";
+
+/// A message that is there already was told before. Index: the unique one on (id).
+const INSERT_MESSAGES: &str = "
+    insert into outbox (id, message)
+    select message.value ->> 0, message.value ->> 1 from json_each(?1) as message
+    order by message.key
+    on conflict (id) do nothing";
 
 impl Row {
     /// The number of the job of that name.
@@ -139,8 +146,9 @@ impl Row {
         }
     }
 
-    /// Writes the events of a change and what clients see after it.
+    /// Writes the events of a change, what clients see after it and what the outside is told.
     pub(super) async fn append(&self, tx: &mut SqliteConnection, change: &Change) -> Outcome<()> {
+        tell(&mut *tx, &change.messages).await?;
         if change.envelopes.is_empty() {
             return Ok(());
         }
@@ -169,4 +177,14 @@ impl Row {
             .await?;
         Ok(())
     }
+}
+
+async fn tell(tx: &mut SqliteConnection, messages: &[Message]) -> Outcome<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let texts = messages.iter().map(json).collect::<Result<Vec<_>>>()?;
+    let rows: Vec<_> = messages.iter().map(|message| &message.id).zip(&texts).collect();
+    query(INSERT_MESSAGES).bind(json(&rows)?).execute(tx).await?;
+    Ok(())
 }

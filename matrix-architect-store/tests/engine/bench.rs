@@ -7,8 +7,8 @@ use matrix_architect_core::{
     engine::{Engine, EngineBuilder},
     evidence::CheckResult,
     fake::{
-        FixedPolicy, MemoryDeployer, MemoryPublisher, MemoryTree, MemoryWorkspace, NoSandbox,
-        NoSecrets, ScriptedVerifier,
+        DeskApprover, FixedPolicy, MemoryDeployer, MemoryPublisher, MemoryTree, MemoryWorkspace,
+        NoSandbox, NoSecrets, ScriptedVerifier,
     },
     id::{GitOid, PrincipalId, TenantId, WorkerId},
     job::{Job, JobConstraints, JobSpec, Priority},
@@ -28,6 +28,8 @@ pub(crate) const TARGET: &str = "memory/staging/app";
 /// All the parts a test may want to look at.
 pub(crate) struct Bench {
     pub(crate) engine: Engine,
+    /// The same, as of another process that asks nobody.
+    pub(crate) plain: Engine,
     pub(crate) stores: Stores,
     pub(crate) workspace: Arc<MemoryWorkspace>,
     pub(crate) verifier: Arc<ScriptedVerifier>,
@@ -43,6 +45,7 @@ pub(crate) struct Plans {
     pub(crate) approvals: u32,
     pub(crate) verifier: ScriptedVerifier,
     pub(crate) deployer: MemoryDeployer,
+    pub(crate) approver: Option<Arc<DeskApprover>>,
 }
 
 impl Default for Plans {
@@ -52,6 +55,7 @@ impl Default for Plans {
             approvals: 0,
             verifier: ScriptedVerifier::new([("unit", CheckResult::Passed)]),
             deployer: MemoryDeployer::default(),
+            approver: None,
         }
     }
 }
@@ -79,16 +83,29 @@ impl Bench {
             }
             decision => FixedPolicy::new(decision),
         };
-        let engine = parts(&stores)
+        let mut builder = parts(&stores)
             .workspace(Arc::<MemoryWorkspace>::clone(&workspace))
             .verifier(Arc::<ScriptedVerifier>::clone(&verifier))
             .policy(Arc::new(policy))
             .signer(Arc::<Ed25519Signer>::clone(&signer))
             .deployer("memory", Arc::<MemoryDeployer>::clone(&deployer))
-            .publisher("memory", Arc::<MemoryPublisher>::clone(&publisher))
-            .build()
-            .unwrap();
-        Self { engine, stores, workspace, verifier, deployer, publisher, signer, _guard: guard }
+            .publisher("memory", Arc::<MemoryPublisher>::clone(&publisher));
+        let plain = builder.clone().build().unwrap();
+        if let Some(approver) = plans.approver {
+            builder = builder.approver(approver);
+        }
+        let engine = builder.build().unwrap();
+        Self {
+            engine,
+            plain,
+            stores,
+            workspace,
+            verifier,
+            deployer,
+            publisher,
+            signer,
+            _guard: guard,
+        }
     }
 
     pub(crate) async fn submit(&self, spec: JobSpec) -> Job {

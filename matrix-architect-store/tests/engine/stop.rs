@@ -112,3 +112,14 @@ async fn a_new_plan_in_the_middle_of_a_stage_is_followed() {
     assert_eq!((job.status, job.generation), (JobStatus::Succeeded, 2), "{:?}", job.error);
     assert_eq!((bench.verifier.runs(), bench.deployer.writes().len()), (2, 1));
 }
+
+#[tokio::test]
+async fn an_end_that_a_principal_made_is_told() {
+    let bench = Bench::new(Plans::default()).await;
+    let job = bench.submit(spec()).await;
+    bench.engine.cancel(&author(), &job.id, None).await.unwrap();
+    let told = bench.stores.store.outbox(10).await.unwrap();
+    let topics: Vec<_> = told.iter().map(|message| message.topic.as_str()).collect();
+    assert_eq!(topics, ["job.finished"]);
+    assert_eq!((&told[0].job, &told[0].body["status"]), (&job.reference(), &"aborted".into()));
+}
