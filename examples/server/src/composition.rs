@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, sync::Arc, t
 use matrix_architect_core::{
     engine::Engine,
     error::Result,
+    plan::RepoSpec,
     policy::{RulePolicy, Rules},
+    release::PublishConfig,
     traits::{
         Approver, Clock, Deployer, Planner, Policy, Publisher, Records, Sandbox, SecretStore,
         Verifier, Workspace,
@@ -155,6 +157,27 @@ impl Composition {
         NativeConfig::default().toolchains(detect_toolchains(&home, &path))
     }
 
+    /// How code is fetched on this machine, wherever the trees are kept.
+    pub fn workspace_config(&self) -> WorkspaceConfig {
+        let mut config = WorkspaceConfig::default();
+        if let Some(path) = &self.environment.path {
+            config.path.clone_from(path);
+        }
+        config
+    }
+
+    /// Demands of this machine what a job cannot do without, before there is one.
+    ///
+    /// # Errors
+    /// `Unsupported` if the job needs git and git is missing, broken or too old.
+    pub fn require_git(&self, repo: &RepoSpec, publish: &[PublishConfig]) -> Result<()> {
+        let config = self.workspace_config();
+        if config.needs_git(repo) || publish.iter().any(|publish| publish.driver == "git") {
+            config.git_version()?;
+        }
+        Ok(())
+    }
+
     /// Opens the backends on a data directory.
     ///
     /// # Errors
@@ -238,11 +261,10 @@ impl Composition {
     }
 
     fn workspace(&self, home: &Home) -> Result<Arc<dyn Workspace>> {
-        let mut config = WorkspaceConfig::new(home.scratch());
-        if let Some(path) = &self.environment.path {
-            config.path.clone_from(path);
-        }
-        Ok(Arc::new(GitWorkspace::open(config)?))
+        Ok(Arc::new(GitWorkspace::open(WorkspaceConfig {
+            directory: home.scratch(),
+            ..self.workspace_config()
+        })?))
     }
 
     fn verifier(&self) -> Result<Arc<dyn Verifier>> {

@@ -3,15 +3,17 @@
 use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use matrix_architect_core::{error::Result, traits::Clock as _};
-use matrix_architect_sandbox::native::{self, NativeConfig};
+use matrix_architect_sandbox::{
+    native::{self, NativeConfig},
+    workspace::WorkspaceConfig,
+};
 use matrix_architect_store::system::SystemClock;
 use serde::Serialize;
 
-use crate::{config::Environment, home::Home};
+use crate::{composition::Composition, config::Environment, home::Home};
 
 /// Bytes below which a job can hardly run, and below which it may not.
 const LITTLE: u64 = 5 << 30;
@@ -57,12 +59,12 @@ impl Finding {
 pub fn examine(
     home: Result<Home>,
     environment: &Environment,
-    sandbox_config: &NativeConfig,
+    composition: &Composition,
     port: u16,
 ) -> Vec<Finding> {
     let mut findings = data_directory(home);
-    findings.push(git());
-    findings.extend(sandbox(sandbox_config));
+    findings.push(git(&composition.workspace_config()));
+    findings.extend(sandbox(&composition.sandbox_config()));
     findings.push(toolchains(environment));
     findings.push(clock());
     findings.push(free_port(port));
@@ -126,27 +128,16 @@ fn signing_key(home: &Home) -> Finding {
     }
 }
 
-fn git() -> Finding {
-    let remedy = "install it: apt-get install git";
-    match Command::new("git").arg("--version").output() {
-        Ok(output) if output.status.success() => {
-            let version = String::from_utf8_lossy(&output.stdout);
-            let version = version.trim().trim_start_matches("git version ").to_owned();
-            if at_least(&version, (2, 30)) {
-                Finding::good("git", version)
-            } else {
-                let detail = format!("{version}, older than 2.30");
-                Finding::not_good("git", State::Limited, detail, "install a newer git")
-            }
-        }
-        Ok(_) => Finding::not_good("git", State::Missing, "does not run", remedy),
-        Err(_) => Finding::not_good("git", State::Missing, "not found", remedy),
+fn git(config: &WorkspaceConfig) -> Finding {
+    match config.git_version() {
+        Ok(version) => Finding::good("git", version),
+        Err(error) => Finding::not_good(
+            "git",
+            State::Missing,
+            error.message(),
+            error.advice_str().unwrap_or("install git"),
+        ),
     }
-}
-
-fn at_least(version: &str, wanted: (u32, u32)) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= wanted
 }
 
 /// Every layer and limit of the sandbox, each tried for real.
@@ -211,12 +202,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_compare_by_number() {
-        assert!(at_least("2.47.3", (2, 30)) && at_least("3.0", (2, 30)));
-        assert!(!at_least("2.9.5", (2, 30)) && !at_least("garbage", (2, 30)));
-    }
-
-    #[test]
     fn a_port_in_use_is_no_reason_to_stop() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let finding = free_port(taken.local_addr().unwrap().port());
@@ -229,9 +214,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let file = base.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let sandbox = NativeConfig::default();
         let home = Home::open(file.join("data"));
-        let findings = examine(home, &Environment::default(), &sandbox, 0);
+        let findings = examine(home, &Environment::default(), &Composition::new(), 0);
         assert_eq!(findings[0].state, State::Missing);
         assert!(findings[0].remedy.as_ref().unwrap().contains("--data"));
     }

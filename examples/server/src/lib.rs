@@ -17,6 +17,7 @@
 //!
 //! or starts just the server from a program that has its own `main`: see [`Server`].
 
+pub mod admin_token;
 pub mod api;
 pub mod cli;
 mod client;

@@ -5,18 +5,18 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use matrix_architect_core::{
     engine::Worker,
     error::{Error, ErrorKind, Result},
-    id::{PrincipalId, TenantId, WorkerId},
-    principal::Role,
+    id::WorkerId,
     traits::{Cancel, Deployer, Ids as _, Policy, Publisher},
 };
 use matrix_architect_store::system::SystemIds;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
+    admin_token::AdminToken,
     api::{self, App, Boundary},
     composition::{Composition, Installation},
-    home::{Home, write_atomically},
-    token::{NewToken, Tokens},
+    home::Home,
+    token::Tokens,
 };
 
 /// How long open requests may take once the server shuts down.
@@ -47,7 +47,7 @@ pub struct Server {
     boundary: Boundary,
     listener: TcpListener,
     workers: usize,
-    admin_token: Option<PathBuf>,
+    admin_token: AdminToken,
 }
 
 /// Puts a [`Server`] together.
@@ -141,7 +141,7 @@ impl ServerBuilder {
         })?;
         let installation = self.composition.open(home).await?;
         let tokens = installation.tokens();
-        let admin_token = first_token(&installation.home, &tokens).await?;
+        let admin_token = AdminToken::ensure(&installation.home, &tokens).await?;
         Ok(Server { installation, tokens, boundary, listener, workers: self.workers, admin_token })
     }
 }
@@ -162,9 +162,9 @@ impl Server {
         })
     }
 
-    /// The file with the administrator's token, if this start has made it.
-    pub const fn new_admin_token(&self) -> Option<&PathBuf> {
-        self.admin_token.as_ref()
+    /// How this start found the administrator's token, or that it made it.
+    pub const fn admin_token(&self) -> &AdminToken {
+        &self.admin_token
     }
 
     /// What it works with.
@@ -217,18 +217,4 @@ async fn keep_working(worker: Worker, drain: Cancel) {
             tracing::error!(%panic, "a worker ended in the middle of a job and begins anew");
         }
     }
-}
-
-/// Makes the administrator's token at the very first start and leaves it in a file that only the
-/// owner can read.
-async fn first_token(home: &Home, tokens: &Tokens) -> Result<Option<PathBuf>> {
-    let tenant = TenantId::default();
-    if !tokens.is_empty(&tenant).await? {
-        return Ok(None);
-    }
-    let new = NewToken { name: PrincipalId::new("admin")?, role: Role::Admin, lifetime: None };
-    let (token, _) = tokens.create(&tenant, new).await?;
-    let path = home.admin_token();
-    write_atomically(&path, format!("{}\n", token.expose()).as_bytes(), 0o600)?;
-    Ok(Some(path))
 }

@@ -86,6 +86,13 @@ pub struct NewToken {
     pub lifetime: Option<Duration>,
 }
 
+/// A token that nobody keeps yet.
+#[derive(Debug)]
+pub(crate) struct Minted {
+    pub(crate) token: Token,
+    info: TokenInfo,
+}
+
 /// The tokens of an installation.
 #[derive(Clone, Debug)]
 pub struct Tokens {
@@ -104,6 +111,16 @@ impl Tokens {
     /// # Errors
     /// `Unavailable` if the records or the system's random source fail.
     pub async fn create(&self, tenant: &TenantId, new: NewToken) -> Result<(Token, TokenInfo)> {
+        let minted = self.mint(tenant, new)?;
+        let info = self.keep(&minted).await?;
+        Ok((minted.token, info))
+    }
+
+    /// Makes a token that does not work before it is kept.
+    ///
+    /// # Errors
+    /// `Unavailable` if the system's random source fails.
+    pub(crate) fn mint(&self, tenant: &TenantId, new: NewToken) -> Result<Minted> {
         let token = Token { id: random::<8>()?, secret: random::<32>()?, tenant: tenant.clone() };
         let now = self.clock.now();
         let info = TokenInfo {
@@ -113,9 +130,18 @@ impl Tokens {
             created_at: now,
             expires_at: new.lifetime.map(|lifetime| now + lifetime),
         };
-        let stored = Stored { info, hash: Digest::of(&token.secret) };
-        self.records.put(&key(tenant, &token.id), &to_value(&stored)?, None).await?;
-        Ok((token, stored.info))
+        Ok(Minted { token, info })
+    }
+
+    /// Has a token work from now on.
+    ///
+    /// # Errors
+    /// `Unavailable` if the records fail.
+    pub(crate) async fn keep(&self, minted: &Minted) -> Result<TokenInfo> {
+        let Minted { token, info } = minted;
+        let stored = Stored { info: info.clone(), hash: Digest::of(&token.secret) };
+        self.records.put(&key(&token.tenant, &token.id), &to_value(&stored)?, None).await?;
+        Ok(stored.info)
     }
 
     /// Who holds this token, if anybody does.

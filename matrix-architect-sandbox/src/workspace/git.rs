@@ -20,7 +20,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Scratch, ScratchDir, WorkspaceConfig, fault::fault, group::Group};
+use super::{Scratch, ScratchDir, WorkspaceConfig, fault::fault, group::Group, version::missing};
 
 /// What git may print before we stop reading: the references of a very large repository.
 const OUTPUT_CAP: u64 = 64 << 20;
@@ -105,7 +105,7 @@ impl Git {
         if let Some(credentials) = invocation.credentials {
             credentials.configure(&mut command, &self.ssh);
         }
-        let child = command.args(args).spawn().map_err(|source| self.missing(source))?;
+        let child = command.args(args).spawn().map_err(|source| missing(&self.program, source))?;
         let group = Group::of(&child);
         Ok((child, group))
     }
@@ -137,17 +137,6 @@ impl Git {
         if let Some(objects) = invocation.objects {
             command.env("GIT_OBJECT_DIRECTORY", objects);
         }
-    }
-
-    fn missing(&self, source: std::io::Error) -> Error {
-        if source.kind() == std::io::ErrorKind::NotFound {
-            return Error::new(ErrorKind::Unsupported, "git is not installed")
-                .code("git_missing")
-                .context("program", self.program.display())
-                .advice("install git 2.31 or newer, or name it in the workspace's configuration")
-                .source(source);
-        }
-        fault(source, "cannot start git", self.program.display())
     }
 }
 

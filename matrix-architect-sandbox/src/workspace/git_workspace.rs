@@ -53,7 +53,8 @@ impl GitWorkspace {
     ///
     /// # Errors
     /// `Invalid`, naming the field of the configuration; `Denied` or `Unavailable` if the directory
-    /// cannot be written. That git is missing shows at the first checkout that needs it.
+    /// cannot be written. That git is missing shows at the first checkout that needs it,
+    /// or before, by [`WorkspaceConfig::git_version`].
     pub fn open(config: WorkspaceConfig) -> Result<Self> {
         config.validate()?;
         let scratch = Scratch::open(&config.directory)?;

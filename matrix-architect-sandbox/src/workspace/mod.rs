@@ -69,6 +69,8 @@ mod spellings;
 mod submodules;
 #[cfg(feature = "workspace")]
 mod uncommitted;
+#[cfg(feature = "workspace")]
+mod version;
 
 #[cfg(feature = "workspace")]
 pub use config::WorkspaceConfig;

@@ -2,9 +2,7 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::HeaderMap,
+    extract::{FromRequest, FromRequestParts as _, Path, Request, State},
     response::{IntoResponse as _, Response},
 };
 use matrix_architect_core::{
@@ -13,6 +11,7 @@ use matrix_architect_core::{
     event::{EventEnvelope, Resolution},
     id::{ApprovalId, JobId},
     job::{Job, JobStatus},
+    principal::Principal,
     traits::JobQuery,
 };
 use serde::{Deserialize, Serialize};
@@ -136,49 +135,50 @@ impl Words {
     }
 }
 
+/// What every decision comes with: whose it is, on which job, and their words.
+#[derive(Debug)]
+pub(super) struct Said {
+    by: Principal,
+    job: JobId,
+    words: Words,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Said {
+    type Rejection = Failed;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
+        let (mut parts, body) = request.into_parts();
+        let Caller(by) = Caller::from_request_parts(&mut parts, state).await?;
+        let Path(id) = Path::<String>::from_request_parts(&mut parts, state)
+            .await
+            .map_err(|_| Error::not_found("no such job"))?;
+        let words = super::read::optional_json(Request::from_parts(parts, body), state).await?;
+        Ok(Self { by, job: job_id(&id)?, words })
+    }
+}
+
 /// `POST /jobs/{id}/approve`.
 ///
 /// # Errors
 /// A problem with status 403 if the principal may not, 409 if nobody asked.
-pub(super) async fn approve(
-    State(app): State<App>,
-    Caller(principal): Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Job>, Failed> {
-    let words: Words = optional(&headers, &body)?;
-    Ok(Json(app.engine.approve(&principal, &job_id(&id)?, words.into_consent()).await?))
+pub(super) async fn approve(State(app): State<App>, said: Said) -> Result<Json<Job>, Failed> {
+    Ok(Json(app.engine.approve(&said.by, &said.job, said.words.into_consent()).await?))
 }
 
 /// `POST /jobs/{id}/refuse`.
 ///
 /// # Errors
 /// As [`approve`].
-pub(super) async fn refuse(
-    State(app): State<App>,
-    Caller(principal): Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Job>, Failed> {
-    let words: Words = optional(&headers, &body)?;
-    Ok(Json(app.engine.refuse(&principal, &job_id(&id)?, words.into_consent()).await?))
+pub(super) async fn refuse(State(app): State<App>, said: Said) -> Result<Json<Job>, Failed> {
+    Ok(Json(app.engine.refuse(&said.by, &said.job, said.words.into_consent()).await?))
 }
 
 /// `POST /jobs/{id}/cancel`.
 ///
 /// # Errors
 /// As [`approve`].
-pub(super) async fn cancel(
-    State(app): State<App>,
-    Caller(principal): Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Job>, Failed> {
-    let words: Words = optional(&headers, &body)?;
-    Ok(Json(app.engine.cancel(&principal, &job_id(&id)?, words.comment).await?))
+pub(super) async fn cancel(State(app): State<App>, said: Said) -> Result<Json<Job>, Failed> {
+    Ok(Json(app.engine.cancel(&said.by, &said.job, said.words.comment).await?))
 }
 
 /// The body of `POST /jobs/{id}/resolve`.
@@ -206,10 +206,6 @@ pub(super) async fn resolve(
 pub(super) fn job_id(text: &str) -> Result<JobId> {
     JobId::new(text)
         .map_err(|_| Error::not_found("no such job").context("job", text.escape_debug()))
-}
-
-fn optional(headers: &HeaderMap, body: &Bytes) -> Result<Words, Failed> {
-    if body.is_empty() { Ok(Words::default()) } else { super::read::json(headers, body) }
 }
 
 fn percent_encoded(text: &str) -> String {

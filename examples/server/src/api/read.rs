@@ -23,16 +23,33 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Failed;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
-        let headers = request.headers().clone();
-        let bytes = Bytes::from_request(request, state).await.map_err(|refused| {
-            let code = match refused.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-                _ => "unreadable_body",
-            };
-            Failed::new(Problem::new(refused.status(), code, refused.body_text()))
-        })?;
+        let (headers, bytes) = whole(request, state).await?;
         json(&headers, &bytes).map(Self)
     }
+}
+
+/// A JSON body that may be left out.
+///
+/// # Errors
+/// As [`Json`].
+pub(super) async fn optional_json<S: Send + Sync, T: Default + DeserializeOwned>(
+    request: Request,
+    state: &S,
+) -> Result<T, Failed> {
+    let (headers, bytes) = whole(request, state).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { json(&headers, &bytes) }
+}
+
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<(HeaderMap, Bytes), Failed> {
+    let headers = request.headers().clone();
+    let bytes = Bytes::from_request(request, state).await.map_err(|refused| {
+        let code = match refused.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            _ => "unreadable_body",
+        };
+        Failed::new(Problem::new(refused.status(), code, refused.body_text()))
+    })?;
+    Ok((headers, bytes))
 }
 
 /// Reads a body that is at hand.

@@ -19,12 +19,8 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(&self, context: &Context) -> Result<Exit> {
-        let findings = examine(
-            context.home(),
-            &context.environment,
-            &context.composition.sandbox_config(),
-            self.port,
-        );
+        let findings =
+            examine(context.home(), &context.environment, &context.composition, self.port);
         let missing = findings.iter().any(|finding| finding.state == State::Missing);
         if context.screen.is_json() {
             context.screen.json(&findings)?;

@@ -29,6 +29,7 @@ impl Resume {
                 .context("job", &job.id)
                 .context("status", job.status.as_str()));
         }
+        context.composition.require_git(&job.repo, &job.publish)?;
         drive::to_rest(context, &here, &principal, &job).await
     }
 }

@@ -42,9 +42,12 @@ impl Serve {
             .build()
             .await?;
         context.screen.note(&format!("listens on http://{}", server.address()?));
-        if let Some(path) = server.new_admin_token() {
-            let path = path.display();
-            context.screen.note(&format!("wrote the first administrator's token to {path}"));
+        if let Some(note) = server.admin_token().note() {
+            context.screen.note(&note);
+        }
+        // Plain folders can be worked on without it, so it is no reason not to serve.
+        if let Err(error) = context.composition.workspace_config().git_version() {
+            context.screen.note(&format!("cannot work on repositories: {error}"));
         }
         tracing::info!(address = %server.address()?, workers = self.workers, "server started");
         server.run(&shutdown).await?;

@@ -93,17 +93,61 @@ fn a_data_directory_that_cannot_be_used_is_named_with_the_remedy() {
     assert!(ended.one_sentence().contains("--data"), "{ended:#?}");
 }
 
+/// A folder for PATH whose git is this script, or missing.
+fn path_with(bench: &Bench, name: &str, git: Option<&str>) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::create_dir(bench.path(name)).unwrap();
+    if let Some(script) = git {
+        let program = bench.write(&format!("{name}/git"), format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bench.path(name)
+}
+
 #[test]
-fn a_machine_without_git_is_told_what_to_install() {
+fn a_machine_without_a_git_of_use_is_told_so_before_there_is_a_job() {
     let bench = Bench::new();
-    fs::create_dir(bench.path("empty")).unwrap();
-    let output =
-        bench.architect(&["doctor", "--json"]).env("PATH", bench.path("empty")).output().unwrap();
-    let ended = crate::support::Ended::from(output).expect(1);
-    let findings = ended.json();
-    let git = findings.as_array().unwrap().iter().find(|one| one["name"] == "git").unwrap();
-    assert_eq!(git["state"], "missing");
-    assert!(git["remedy"].as_str().unwrap().contains("install"));
+    let plan = bench.plan("plan.json", "x\n");
+    let folder = bench.repo().display().to_string();
+    let cases = [
+        ("none", None, "git is not installed"),
+        ("broken", Some("echo 'git: no such library' >&2; exit 127"), "git does not run"),
+        ("other", Some("echo 'hello'"), "git does not run"),
+        ("old", Some("echo 'git version 2.31.8'"), "git is too old"),
+    ];
+    for (name, git, words) in cases {
+        let path = path_with(&bench, name, git);
+        for repo in [folder.as_str(), "https://127.0.0.1:1/no/such.git"] {
+            let run = ["run", "--repo", repo, "--plan", &plan];
+            let output = bench.architect(&run).env("PATH", &path).output().unwrap();
+            let ended = crate::support::Ended::from(output).expect(1);
+            let sentence = ended.one_sentence();
+            assert!(sentence.contains(words) && sentence.contains("install git"), "{ended:#?}");
+            assert_eq!(ended.stdout, "", "nothing was begun");
+        }
+        let doctor = bench.architect(&["doctor", "--json"]).env("PATH", &path).output().unwrap();
+        let findings = crate::support::Ended::from(doctor).expect(1).json();
+        let found = findings.as_array().unwrap().iter().find(|one| one["name"] == "git").unwrap();
+        assert_eq!((&found["state"], &found["detail"]), (&"missing".into(), &words.into()));
+        assert!(found["remedy"].as_str().unwrap().contains("install git"));
+    }
+    let jobs = bench.run(&["jobs", "--json"]).expect(0).json();
+    assert_eq!(jobs.as_array().unwrap().len(), 0, "no job was left behind");
+}
+
+#[test]
+fn a_plain_folder_needs_no_git() {
+    let bench = Bench::new();
+    bench.write("plain/greeting.txt", "hello\n");
+    let (plan, folder) = (bench.plan("plan.json", "x\n"), bench.path("plain"));
+    let folder = folder.display().to_string();
+    let path = path_with(&bench, "none", None);
+    let words = ["run", "--repo", &folder, "--plan", &plan, "--allow-degraded"];
+    let more = ["--constraint", "require_tests=false", "--verify", "true"];
+    let run = [&words[..], &more[..]].concat();
+    let output = bench.architect(&run).env("PATH", path).output().unwrap();
+    let ended = crate::support::Ended::from(output);
+    assert!(!ended.stderr.contains("git") && ended.code != 1, "{ended:#?}");
 }
 
 #[test]

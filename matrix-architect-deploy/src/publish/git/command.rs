@@ -102,7 +102,7 @@ impl<'a> Git<'a> {
             if source.kind() == std::io::ErrorKind::NotFound {
                 return unsupported("git is not installed")
                     .code("git_missing")
-                    .advice("install git 2.31 or newer");
+                    .advice("install git 2.32 or newer");
             }
             Error::new(ErrorKind::Unavailable, "git could not be started").source(source)
         })?;
