@@ -174,9 +174,11 @@ fn files() -> Vec<Case> {
         case("clippy's settings go").delete("clippy.toml", "msrv = \"1\"\n").expects(LOOSER),
         case("settings move away").rename("ruff.toml", "docs/ruff.toml").expects(LOOSER),
         case("empty settings take precedence").add("pytest.ini", "").expects(LOOSER),
-        case("settings nobody can read")
-            .with(unread, "")
-            .expects(&["binary_file", "checks_loosened"]),
+        case("settings nobody can read").with(unread, "").expects(&[
+            "binary_file",
+            "checks_loosened",
+            "unreadable_input",
+        ]),
         case("new settings that only shape")
             .add("rustfmt.toml", "max_width = 100\n")
             .expects(TOUCHED),

@@ -73,7 +73,7 @@ fn manifests() -> Vec<Case> {
             "\"a\"",
             "\"b\": \"git+https://example.org/b\",\n    \"a\"",
         )
-        .expects(alone),
+        .expects(&["new_dependency", "manifest_without_lockfile", "registry_changed"]),
         case("a Python package in a list")
             .edit(
                 "pyproject.toml",

@@ -9,7 +9,7 @@ use matrix_architect_core::policy::{Decision, RulePolicy, Rules, SignalKind};
 
 use super::case::Case;
 
-fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     [
         super::harmless::cases(),
         super::places::cases(),
@@ -18,6 +18,7 @@ fn all() -> Vec<Case> {
         super::weakening::cases(),
         super::origin::cases(),
         super::configuration::cases(),
+        super::evasions::cases(),
     ]
     .concat()
 }

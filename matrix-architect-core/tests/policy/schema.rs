@@ -21,7 +21,7 @@ fn migrations() -> Vec<Case> {
             .add("migrations/5.down.sql", "create table a (b int);\n")
             .expects(one_way),
         case("a way back in the same file")
-            .add("migrations/6.sql", "drop table a;\n-- migrate:down\ncreate table a (b int);\n")
+            .add("migrations/6.sql", "-- migrate:up\ndrop table a;\n-- migrate:down\ncreate table a (b int);\n")
             .expects(&["migration"]),
         case("a way back that leads nowhere")
             .add("alembic/versions/7.py", "def upgrade():\n    op.drop_table('a')\ndef downgrade():\n    pass\n")

@@ -25,11 +25,12 @@ const FAMILIES: [Family; 6] = [
             "yarn.lock",
             "pnpm-lock.yaml",
             "bun.lock",
+            "bun.lockb",
         ],
         names: json,
     },
     Family {
-        manifests: &["pyproject.toml", "Pipfile", "setup.cfg"],
+        manifests: &["pyproject.toml", "Pipfile", "setup.cfg", "setup.py"],
         lockfiles: &["poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock"],
         names: python,
     },
@@ -68,16 +69,20 @@ pub(super) fn look(scene: &Scene<'_>, seen: &mut Sightings) {
 
 /// `requirements.txt` is manifest and lockfile in one.
 fn requirements(scene: &Scene<'_>, seen: &mut Sightings) {
-    let is_one = |name: &str| {
-        let stem = name.strip_suffix(".txt").or_else(|| name.strip_suffix(".in"));
-        stem.is_some_and(|stem| stem.contains("requirements") || stem == "constraints")
-    };
-    for file in scene.reading.files.iter().filter(|file| is_one(file.name())) {
+    for file in scene.reading.files.iter().filter(|file| is_requirements(file)) {
         let (added, removed) = difference(file, requirement);
         for name in names(&added).difference(&names(&removed)) {
             seen.note(SignalKind::NewDependency, format!("{name} in {}", file.path()));
         }
     }
+}
+
+/// `requirements-dev.txt`, `requirements/base.txt`, `constraints.txt`
+pub(super) fn is_requirements(file: &ChangedFile<'_>) -> bool {
+    let name = file.name().to_ascii_lowercase();
+    let stem = name.strip_suffix(".txt").or_else(|| name.strip_suffix(".in"));
+    let is_among = file.change.path.components().any(|part| part == "requirements");
+    stem.is_some_and(|stem| is_among || stem.contains("requirements") || stem == "constraints")
 }
 
 /// The lines that name dependencies, added and removed.
@@ -90,13 +95,42 @@ fn difference<'a>(
         if setting.is_some_and(|setting| is_other_list(setting, line.text())) {
             continue;
         }
-        match line {
-            Line::Added(text) => added.extend(name(text)),
-            Line::Removed(text) => removed.extend(name(text)),
-            Line::Context(_) => {}
+        let side = if matches!(line, Line::Added(_)) { &mut added } else { &mut removed };
+        match setting.and_then(inner) {
+            Some(Inner::Table(entries)) => side.extend(entries.split(',').filter_map(toml)),
+            Some(Inner::List(elements)) => side.extend(elements.split(',').filter_map(element)),
+            None => side.extend(name(line.text())),
         }
     }
     (added, removed)
+}
+
+/// Dependencies that stand in one line with what they are of.
+enum Inner<'a> {
+    /// `dependencies = { serde = "1" }`
+    Table(&'a str),
+    /// `dependencies = ["requests>=2", "rich"]`, or a bare line below `install_requires =`.
+    List(&'a str),
+}
+
+fn inner(setting: Setting<'_>) -> Option<Inner<'_>> {
+    let key = setting.key.to_ascii_lowercase();
+    let is_of_dependencies = key.ends_with("dependencies") || key.ends_with("install_requires");
+    let is_in_extras = |section: &str| section.ends_with("extras_require");
+    if let Some(entries) = setting.value.strip_prefix('{') {
+        return is_of_dependencies.then(|| Inner::Table(entries.trim_end_matches('}')));
+    }
+    let is_list = setting.value.starts_with('[') && setting.value.contains(['"', '\'']);
+    let is_bare = key == "install_requires" || setting.section.is_some_and(is_in_extras);
+    let is_extra = setting.section.is_some_and(|section| {
+        section.contains("optional-dependencies") || section == "dependency-groups"
+    });
+    ((is_list && (is_of_dependencies || is_extra)) || is_bare).then_some(Inner::List(setting.value))
+}
+
+/// An element of a list of requirements.
+fn element(text: &str) -> Option<&str> {
+    requirement(text.trim_matches(|c: char| "[]()\"' ".contains(c)))
 }
 
 /// Whether it is an element of a list in sight that names no dependencies, such as a linter's rules.
@@ -119,7 +153,8 @@ fn names(lines: &[&str]) -> BTreeSet<String> {
 }
 
 /// Keys of a `Cargo.toml` whose values look like versions and are none.
-const NOT_CRATES: [&str; 12] = [
+const NOT_CRATES: [&str; 13] = [
+    "python_requires",
     "name",
     "version",
     "edition",
@@ -134,28 +169,41 @@ const NOT_CRATES: [&str; 12] = [
     "opt-level",
 ];
 
-/// `serde = "1"`, `serde = { version = … }`, `serde.workspace = true`, `[dependencies.serde]`.
+/// `serde = "1"`, `serde = { version = … }`, `serde.workspace = true`, `[dependencies.serde]`,
+/// `dependencies.serde = '1'`.
 fn toml(line: &str) -> Option<&str> {
+    const PARTS: [&str; 5] = [".workspace", ".version", ".git", ".path", ".registry"];
     let line = line.trim();
     if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
         let (kind, name) = table.rsplit_once('.')?;
-        return kind.ends_with("dependencies").then_some(name);
+        let is_of_dependencies = unquoted(kind).ends_with("dependencies");
+        return is_of_dependencies.then_some(unquoted(name));
     }
     let (key, value) = line.split_once('=')?;
-    let (key, value) = (key.trim(), value.trim());
+    let (key, value) = (unquoted(key), value.trim());
     let is_name = |text: &str| {
         !text.is_empty()
+            && !NOT_CRATES.contains(&text)
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    if let Some(name) = key.strip_suffix(".workspace").or_else(|| key.strip_suffix(".version")) {
-        return (is_name(name) && !NOT_CRATES.contains(&name)).then_some(name);
+    if let Some((_, rest)) = key.split_once("dependencies.") {
+        return rest.split('.').next().map(unquoted).filter(|name| is_name(name));
     }
-    let is_version = value.starts_with('"')
-        && value.contains(|c: char| c.is_ascii_digit() || c == '*')
-        && value[1..].starts_with(|c: char| c.is_ascii_digit() || "^~=<>*".contains(c));
+    if let Some(name) = PARTS.iter().find_map(|part| key.strip_suffix(part)) {
+        return is_name(unquoted(name)).then_some(unquoted(name));
+    }
+    let version = value.strip_prefix(['"', '\'']);
+    let is_version = version.is_some_and(|text| {
+        text.starts_with(|c: char| c.is_ascii_digit() || "^~=<>*".contains(c))
+            && text.contains(|c: char| c.is_ascii_digit() || c == '*')
+    });
     let is_table = value.starts_with('{')
         && ["version", "git", "path", "workspace"].iter().any(|word| value.contains(word));
-    (is_name(key) && !NOT_CRATES.contains(&key) && (is_version || is_table)).then_some(key)
+    (is_name(key) && (is_version || is_table)).then_some(key)
+}
+
+fn unquoted(text: &str) -> &str {
+    text.trim().trim_matches(['"', '\''])
 }
 
 /// `"left-pad": "^1.0.0",`
@@ -176,12 +224,20 @@ fn json(line: &str) -> Option<&str> {
         "npm:",
         "workspace:",
         "github:",
+        "gitlab:",
+        "bitbucket:",
+        "gist:",
+        "ssh:",
+        "portal:",
+        "patch:",
     ];
-    let looks_pinned = value == "latest"
+    let looks_pinned = ["", "latest", "next", "beta", "canary"].contains(&value)
         || value.starts_with(|c: char| c.is_ascii_digit())
         || starts.iter().any(|start| value.starts_with(start));
     let is_other = matches!(key, "version" | "node" | "npm" | "homepage" | "url" | "php");
-    (looks_pinned && !is_other && !key.contains(' ')).then_some(key)
+    // `owner/name#branch` is a repository; without the branch it could be any path.
+    let is_repository = value.contains('#') && value.matches('/').count() == 1;
+    ((looks_pinned || is_repository) && !is_other && !key.contains(' ')).then_some(key)
 }
 
 /// `"requests>=2",` in a list, or `requests = "^2"` in a table.
@@ -210,8 +266,9 @@ fn requirement(line: &str) -> Option<&str> {
 
 /// `require example.org/mod v1.2.3`, or the same in a block.
 fn go(line: &str) -> Option<&str> {
-    let line = line.trim().strip_prefix("require ").unwrap_or_else(|| line.trim());
-    let (module, version) = line.split_once(' ')?;
+    let line = line.trim().strip_prefix("require").unwrap_or_else(|| line.trim()).trim_start();
+    let (module, version) = line.split_once(char::is_whitespace)?;
+    let version = version.trim_start();
     let is_version = version
         .strip_prefix('v')
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
@@ -220,6 +277,7 @@ fn go(line: &str) -> Option<&str> {
 
 /// `gem "rails", "~> 7"`
 fn gem(line: &str) -> Option<&str> {
-    let rest = line.trim().strip_prefix("gem ")?.trim_start().strip_prefix(['"', '\''])?;
+    let rest = line.trim().strip_prefix("gem")?.trim_start_matches([' ', '(']);
+    let rest = rest.strip_prefix(['"', '\''])?;
     rest.split(['"', '\'']).next()
 }

@@ -55,9 +55,10 @@ signals! {
     SecretFound = "secret_found", 60, Critical;
     /// A locked dependency has another checksum under the same version.
     IntegrityChanged = "integrity_changed", 60, Critical;
-    /// Added text reads differently from what it does: bidirectional or invisible characters.
+    /// Added text or a path reads differently from what it is: bidirectional or invisible characters,
+    /// letters that look alike, line breaks that no diff shows.
     DeceptiveText = "deceptive_text", 50, High;
-    /// A dependency comes from another host than the others.
+    /// A dependency comes from elsewhere than the others: another host, a repository, a replacement.
     RegistryChanged = "registry_changed", 45, High;
     /// Tool configuration asks less than before: a lint allowed, tests left out, a bar lowered.
     ChecksLoosened = "checks_loosened", 40, High;
@@ -81,7 +82,7 @@ signals! {
     TouchesInfrastructure = "touches_infrastructure", 30, High;
     /// It removes something from a public interface.
     BreakingChange = "breaking_change", 30, High;
-    /// It adds a symbolic link.
+    /// It adds a symbolic link, or leads one elsewhere.
     Symlink = "symlink", 30, High;
     /// It removes more tests than it adds.
     TestsDeleted = "tests_deleted", 30, High;
@@ -99,6 +100,10 @@ signals! {
     BuildScript = "build_script", 20, Medium;
     /// It touches how containers are built or composed.
     TouchesContainer = "touches_container", 20, Medium;
+    /// It touches code of others that is kept here: nobody reads it as their own.
+    VendoredCode = "vendored_code", 20, Medium;
+    /// It touches under which terms the project may be used.
+    TouchesLicence = "touches_licence", 15, Medium;
     /// It adds or changes content that is not text.
     BinaryFile = "binary_file", 20, Medium;
     /// It makes a file executable.

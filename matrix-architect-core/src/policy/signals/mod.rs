@@ -2,8 +2,10 @@
 
 mod checks;
 mod configuration;
+mod deception;
 mod dependencies;
 mod files;
+mod globs;
 mod interface;
 mod kind;
 mod lockfile;
@@ -13,13 +15,14 @@ mod paths;
 mod scripts;
 mod setting;
 mod size;
+mod sources;
 mod suppressions;
 mod weakening;
 
 use std::collections::BTreeMap;
 
+pub use globs::Globs;
 pub use kind::{SignalKind, Weight};
-pub use paths::Globs;
 pub(super) use paths::{PathKind, PathSet};
 pub use size::SizeSteps;
 
@@ -94,7 +97,9 @@ pub(super) fn look(scene: &Scene<'_>) -> Sightings {
     size::look(scene, &mut seen);
     paths::look(scene, &mut seen);
     files::look(scene, &mut seen);
+    deception::look(scene, &mut seen);
     dependencies::look(scene, &mut seen);
+    sources::look(scene, &mut seen);
     lockfile::look(scene, &mut seen);
     scripts::look(scene, &mut seen);
     migrations::look(scene, &mut seen);

@@ -1,12 +1,12 @@
 //! Where the change is: some paths are worth a look whatever is written there.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use serde::{Deserialize, Serialize};
 
-use super::{Scene, Sightings, SignalKind};
+use super::{Globs, Scene, Sightings, SignalKind};
 use crate::{
     error::{Error, Result},
     patch::FileChange,
+    path::RelPath,
 };
 
 /// What kind of path it is.
@@ -22,144 +22,8 @@ pub(in crate::policy) enum PathKind {
     Test,
 }
 
-/// Path patterns by what they mean. `*` stays within a folder, `**` crosses folders, `{a,b}` is
-/// either; letter case does not matter. What is given replaces the default of that field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Globs {
-    /// Authentication and permissions. Default: folders and files named `auth`, `login`, `rbac`,
-    /// `permissions`, `oauth`, `jwt` and the like.
-    pub auth: Vec<String>,
-    /// Cryptography and keys. Default: folders and files named `crypto`, `tls`, `signing` and the
-    /// like, and `*.pem`, `*.key`, `*.crt`.
-    pub crypto: Vec<String>,
-    /// Payments. Default: folders and files named `payment`, `billing`, `checkout` and the like.
-    pub payments: Vec<String>,
-    /// Infrastructure as code. Default: Terraform, Helm, Kubernetes, Ansible, systemd units.
-    pub infrastructure: Vec<String>,
-    /// Containers. Default: `Dockerfile`, `Containerfile`, compose files.
-    pub containers: Vec<String>,
-    /// Continuous integration and who must review. Default: the files of GitHub, GitLab, Jenkins,
-    /// Buildkite, Circle CI, Azure, Bitbucket, Drone and Woodpecker, `.ci/`, `CODEOWNERS`.
-    pub ci: Vec<String>,
-    /// What judges changes, beside `.matrix/**`, which always does. Default: nothing more.
-    pub judge: Vec<String>,
-    /// What tools run or obey without being asked. Default: Git hooks, husky, editor tasks, direnv,
-    /// pre-commit, configuration of cargo, npm, yarn and pip.
-    pub hooks: Vec<String>,
-    /// What a build or a test run executes. Default: `build.rs`, `Makefile`, `setup.py`,
-    /// `conftest.py` and the like.
-    pub build_scripts: Vec<String>,
-    /// Configuration of formatters, linters, test runners, type checkers and coverage. Default:
-    /// `rustfmt.toml`, `clippy.toml`, `.cargo/config.toml`, `rust-toolchain`, `nextest.toml`,
-    /// `pytest.ini`, `tox.ini`, `ruff.toml`, `.coveragerc`, `mypy.ini`, and those of
-    /// `eslint`, `jest`, `vitest`, `tsc`, `golangci-lint` and the like. Sections of manifests count in any case.
-    pub tools: Vec<String>,
-    /// Migrations of databases. Default: folders named `migrations`, `schema.sql`.
-    pub migrations: Vec<String>,
-    /// Tests. Default: folders named `tests` and the like, `test_*.py`, `*_test.*`, `*.spec.*`.
-    pub tests: Vec<String>,
-}
-
-/// A folder or a file of one of these names, anywhere.
-fn named(names: &str) -> Vec<String> {
-    vec![format!("**/{{{names}}}/**"), format!("**/{{{names}}}.*")]
-}
-
-fn owned(globs: &[&str]) -> Vec<String> {
-    globs.iter().map(|glob| (*glob).to_owned()).collect()
-}
-
-const AUTH: &str = "auth,authn,authz,authentication,authorization,login,session,sessions,rbac,acl,\
-                    permission,permissions,oauth,oauth2,oidc,sso,saml,jwt,password,passwords";
-const CRYPTO: &str = "crypto,cryptography,cipher,ciphers,encryption,signing,tls,ssl,pki,hmac,kms";
-const PAYMENTS: &str = "payment,payments,billing,invoice,invoices,checkout,ledger,stripe,paypal";
-
-const TOOLS: [&str; 16] = [
-    "**/{,.}{rustfmt,clippy,tarpaulin}.toml",
-    "**/{rust-toolchain{,.toml},deny.toml,go.env,go.work}",
-    "**/.cargo/config{,.toml}",
-    "**/{,.}nextest.toml",
-    "**/{,.}pytest.{ini,toml}",
-    "**/{tox.ini,conftest.py,pyrightconfig.json,.flake8,.bandit,.isort.cfg}",
-    "**/{,.}{ruff,mypy}.{toml,ini}",
-    "**/{.coveragerc,{,.}pylintrc{,.toml}}",
-    "**/{,.}{eslint,prettier,jest,vitest,mocha,nyc,c8,karma,cypress,playwright}{rc,.config,.conf}{,.*}",
-    "**/{biome.json{,c},tsconfig*.json,jsconfig.json,vite.config.*}",
-    "**/.golangci.*",
-    "**/.{clang-tidy,clang-format,rubocop.yml,rubocop_todo.yml}",
-    "**/{phpunit,checkstyle}.xml{,.dist}",
-    "**/{phpstan.neon{,.dist},detekt.yml,{,.}codecov.yml,sonar-project.properties}",
-    "**/.{eslint,prettier,semgrep,trivy,gitleaks,pylint,snyk}ignore",
-    "**/.gitleaks.toml",
-];
-
-impl Default for Globs {
-    fn default() -> Self {
-        Self {
-            auth: named(AUTH),
-            crypto: [named(CRYPTO), owned(&["**/*.{pem,key,crt,p12,pfx,jks}"])].concat(),
-            payments: named(PAYMENTS),
-            infrastructure: owned(&[
-                "**/*.{tf,tfvars,hcl,bicep}",
-                "**/{terraform,pulumi,ansible,cloudformation,k8s,kubernetes,helm,charts,kustomize}/**",
-                "**/{kustomization,Chart}.{yaml,yml}",
-                "**/*.{service,socket,timer}",
-            ]),
-            containers: owned(&[
-                "**/{Dockerfile,Containerfile}",
-                "**/{Dockerfile,Containerfile}.*",
-                "**/*.dockerfile",
-                "**/{docker-compose,compose}*.{yaml,yml}",
-                "**/.dockerignore",
-            ]),
-            ci: owned(&[
-                "**/.github/{workflows,actions}/**",
-                "**/.github/dependabot.yml",
-                "**/CODEOWNERS",
-                "**/.gitlab-ci.yml",
-                "**/.gitlab-ci/**",
-                "**/Jenkinsfile*",
-                "**/{.buildkite,.circleci,.woodpecker,.teamcity,.ci}/**",
-                "**/{.travis,.drone,.woodpecker,bitbucket-pipelines}.{yml,yaml}",
-                "**/azure-pipelines*.{yml,yaml}",
-            ]),
-            judge: Vec::new(),
-            hooks: owned(&[
-                "**/.git/**",
-                "**/{.githooks,.husky,.devcontainer}/**",
-                "**/.vscode/{tasks,launch,settings}.json",
-                "**/{.envrc,.pre-commit-config.yaml,lefthook.yml,.gitmodules,.gitattributes}",
-                "**/.cargo/config{,.toml}",
-                "**/{.npmrc,.yarnrc,.yarnrc.yml,.pnpmfile.cjs,pip.conf}",
-            ]),
-            build_scripts: owned(&[
-                "**/{build.rs,setup.py,conftest.py,noxfile.py,tox.ini,CMakeLists.txt}",
-                "**/{Makefile,GNUmakefile,justfile,Rakefile,Taskfile.yml}",
-                "**/*.{mk,gradle,gradle.kts}",
-                "**/{gulpfile,Gruntfile}.*",
-            ]),
-            tools: owned(&TOOLS),
-            migrations: owned(&[
-                "**/{migration,migrations,migrate}/**",
-                "**/alembic/versions/**",
-                "**/schema.{sql,rb}",
-            ]),
-            tests: owned(&[
-                "**/{test,tests,__tests__,spec,specs,testdata}/**",
-                "**/tests.rs",
-                "**/{test_*,*_test,test,tests,conftest}.py",
-                "**/*_test.{go,rs,c,cc,cpp}",
-                "**/*.{test,spec}.{js,jsx,ts,tsx,mjs,cjs}",
-                "**/*{Test,Tests,Spec}.{java,kt,cs,scala}",
-                "**/*_spec.rb",
-            ]),
-        }
-    }
-}
-
 impl Globs {
-    fn by_kind(&self) -> [(PathKind, &[String]); 12] {
+    fn by_kind(&self) -> [(PathKind, &[String]); 14] {
         use PathKind::Signal;
         [
             (Signal(SignalKind::TouchesAuth), &self.auth),
@@ -171,6 +35,8 @@ impl Globs {
             (Signal(SignalKind::TouchesJudge), &self.judge),
             (Signal(SignalKind::ExecutableHook), &self.hooks),
             (Signal(SignalKind::BuildScript), &self.build_scripts),
+            (Signal(SignalKind::VendoredCode), &self.vendored),
+            (Signal(SignalKind::TouchesLicence), &self.licences),
             (PathKind::Tools, &self.tools),
             (PathKind::Migration, &self.migrations),
             (PathKind::Test, &self.tests),
@@ -210,7 +76,11 @@ impl PathSet {
     /// What kinds of path the file has, before and after.
     pub(in crate::policy) fn kinds(&self, file: &FileChange) -> Vec<PathKind> {
         let paths = [Some(&file.path), file.from.as_ref()];
-        let matched = |path: &crate::path::RelPath| self.set.matches(path.as_str());
+        let as_it_looks = |path: &RelPath| match path.as_str() {
+            path if path.is_ascii() => Vec::new(),
+            path => self.set.matches(super::deception::skeleton(path)),
+        };
+        let matched = |path| [self.set.matches(RelPath::as_str(path)), as_it_looks(path)].concat();
         let mut kinds: Vec<_> = paths
             .into_iter()
             .flatten()

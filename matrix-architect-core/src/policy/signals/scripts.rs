@@ -1,10 +1,13 @@
 //! What newly runs when the project is installed or built.
 
-use super::{Scene, Sightings, SignalKind};
-use crate::patch::ChangeKind;
+use super::{Scene, Sightings, SignalKind, setting};
+use crate::{
+    patch::ChangeKind,
+    policy::diff::{ChangedFile, Line},
+};
 
 /// Scripts that npm and its kin run by themselves.
-const LIFECYCLE: [&str; 9] = [
+const LIFECYCLE: [&str; 10] = [
     "preinstall",
     "install",
     "postinstall",
@@ -12,6 +15,7 @@ const LIFECYCLE: [&str; 9] = [
     "prepare",
     "postprepare",
     "prepublish",
+    "prepublishOnly",
     "prepack",
     "postpack",
 ];
@@ -27,13 +31,21 @@ pub(super) fn look(scene: &Scene<'_>, seen: &mut Sightings) {
             "pyproject.toml" => added
                 .find(|line| ["build-backend", "backend-path"].iter().any(|key| is_key(line, key)))
                 .map(said),
-            "package.json" => added.find(|line| is_lifecycle(line)).map(said),
+            "package.json" => lifecycle(file).map(said),
+            "binding.gyp" if is_new => Some("a new native module".to_owned()),
             _ => None,
         };
         if let Some(found) = found {
             seen.note(SignalKind::InstallScript, format!("{found} in {}", file.path()));
         }
     }
+}
+
+/// What npm and its kin run by themselves, wherever in a line it stands.
+fn lifecycle<'a>(file: &ChangedFile<'a>) -> Option<&'a str> {
+    let changed = setting::changed(file);
+    let added = changed.into_iter().filter(|(line, _)| matches!(line, Line::Added(_)));
+    added.map(|(line, _)| line.text()).find(|line| is_lifecycle(line))
 }
 
 fn said(line: &str) -> String {

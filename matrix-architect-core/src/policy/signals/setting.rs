@@ -32,16 +32,44 @@ pub(super) fn changed<'a>(file: &ChangedFile<'a>) -> Vec<(Line<'a>, Option<Setti
         if file.lines.hunks.binary_search(&index).is_ok() {
             (before, after) = (Side::default(), Side::default());
         }
-        match line {
-            Line::Context(text) => {
-                before.read(text);
-                after.read(text);
+        for text in pieces(file.name(), line.text()) {
+            match line {
+                Line::Context(_) => {
+                    before.read(text);
+                    after.read(text);
+                }
+                Line::Removed(_) => changed.push((Line::Removed(text), before.read(text))),
+                Line::Added(_) => changed.push((Line::Added(text), after.read(text))),
             }
-            Line::Removed(text) => changed.push((*line, before.read(text))),
-            Line::Added(text) => changed.push((*line, after.read(text))),
         }
     }
     changed
+}
+
+/// A line of JSON holds as many settings as its author likes: one a piece. Lists stay whole.
+fn pieces<'a>(name: &str, line: &'a str) -> Vec<&'a str> {
+    let is_one = match line.matches("\":").count() {
+        0 => true,
+        1 => !line.contains(['{', '}']),
+        _ => false,
+    };
+    if is_one || name.rsplit('.').next() != Some("json") {
+        return vec![line];
+    }
+    let (mut in_string, mut is_escaped, mut depth) = (false, false, 0_u32);
+    let ends = |c: char| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match c {
+            '\\' if in_string => is_escaped = !was_escaped,
+            '"' if !was_escaped => in_string = !in_string,
+            '[' if !in_string => depth += 1,
+            ']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        !in_string && depth == 0 && matches!(c, '{' | '}' | ',')
+    };
+    let pieces = line.split_inclusive(ends).map(|piece| piece.trim().trim_end_matches('}').trim());
+    pieces.filter(|piece| !piece.is_empty()).collect()
 }
 
 impl<'a> Side<'a> {
@@ -92,17 +120,22 @@ impl Setting<'_> {
         let section = self.section.unwrap_or_default();
         let is_target = self.section.is_none() || TARGETS.iter().any(|t| section.starts_with(t));
         let is_profile = ["profile.test", "profile.dev"].iter().any(|p| section.starts_with(p));
-        section.split('.').any(|part| part == "lints")
+        section.split('.').chain(self.key.split('.')).any(|part| part == "lints")
             || (self.section.is_none() && super::configuration::severity("", self.value).is_some())
             || (is_target && KEYS.contains(&self.key))
             || (is_target && self.key == HEADING && section.starts_with("[test"))
             || (section.starts_with("[test") && self.key == "required-features")
             || (is_profile && CHECKS.contains(&self.key))
-            || (section == "workspace" && ["exclude", "default-members"].contains(&self.key))
+            || (section == "workspace"
+                && ["exclude", "default-members", "members"].contains(&self.key))
     }
 
     fn is_of_python(&self) -> bool {
-        const TOOLS: [&str; 12] = [
+        const TOOLS: [&str; 16] = [
+            "hatch.envs",
+            "poe.tasks",
+            "taskipy.tasks",
+            "pdm.scripts",
             "ruff",
             "pytest",
             "coverage",

@@ -62,7 +62,7 @@ const CHOICES: [&str; 4] = ["-k", "-m", "-A", "-run"];
 
 /// Whether a script of that name checks something.
 pub(in crate::policy) fn is_script(key: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 13] = [
         "test",
         "lint",
         "check",
@@ -73,6 +73,9 @@ pub(in crate::policy) fn is_script(key: &str) -> bool {
         "pretest",
         "posttest",
         "ci",
+        "tests",
+        "type",
+        "unit",
     ];
     NAMES.contains(&key.split([':', '-']).next().unwrap_or(key))
 }
@@ -115,13 +118,55 @@ pub(super) fn loosened(file: &ChangedFile<'_>, kinds: &[PathKind]) -> Vec<String
         ],
         _ => &LOOSE,
     };
+    softened(file, words)
+}
+
+/// Lines that look at less, and checkers that run no longer.
+fn softened(file: &ChangedFile<'_>, words: &[&str]) -> Vec<String> {
     let is_ignored = |line: &str| line.starts_with("\t-") || line.starts_with("\t@-");
     let loose = |line: &&str| {
         words.iter().any(|word| line.contains(word)) || (is_make(file.name()) && is_ignored(line))
     };
     let removed: std::collections::BTreeSet<_> = file.removed().map(str::trim).collect();
     let said = |line: &str| line.trim().chars().take(80).collect();
-    file.added().filter(loose).filter(|line| !removed.contains(line.trim())).map(said).collect()
+    let added = file.added().filter(loose).filter(|line| !removed.contains(line.trim()));
+    added.map(said).chain(lost(file)).collect()
+}
+
+/// Tools that check, as commands name them.
+const CHECKERS: [&str; 22] = [
+    "cargo test",
+    "nextest",
+    "clippy",
+    "cargo fmt",
+    "cargo deny",
+    "cargo audit",
+    "pytest",
+    "unittest",
+    "mypy",
+    "ruff",
+    "flake8",
+    "pylint",
+    "bandit",
+    "npm test",
+    "npm run",
+    "jest",
+    "vitest",
+    "eslint",
+    "tsc",
+    "go test",
+    "go vet",
+    "golangci-lint",
+];
+
+/// Checkers that fewer lines of commands run than before.
+fn lost(file: &ChangedFile<'_>) -> Vec<String> {
+    let is_comment = |line: &str| line.trim_start().starts_with(['#', '/']);
+    let count = |tool: &str, lines: &mut dyn Iterator<Item = &str>| {
+        lines.filter(|line| line.contains(tool) && !is_comment(line)).count()
+    };
+    let is_lost = |tool: &&&str| count(tool, &mut file.removed()) > count(tool, &mut file.added());
+    CHECKERS.iter().filter(is_lost).map(|tool| format!("{tool} no longer runs")).collect()
 }
 
 fn is_make(name: &str) -> bool {
@@ -148,6 +193,10 @@ pub(super) fn look(scene: &Scene<'_>, seen: &mut Sightings) {
         seen.note(SignalKind::TouchesToolConfiguration, place);
         if file.change.kind == ChangeKind::Deleted {
             seen.note(SignalKind::ChecksLoosened, format!("{} is gone", file.path()));
+            continue;
+        }
+        for what in softened(file, &LOOSE) {
+            seen.note(SignalKind::ChecksLoosened, format!("{what} in {}", file.path()));
         }
     }
 }

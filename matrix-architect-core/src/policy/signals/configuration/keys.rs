@@ -67,6 +67,15 @@ const KEYS: [(Leaning, &[&str]); 7] = [
             "skip-dirs",
             "issues-exit-code",
             "only-new-issues",
+            "eslintignore",
+            "exceptions",
+            "follow-imports",
+            "exclusions",
+            "informational",
+            "new",
+            "new-from-rev",
+            "grep",
+            "fgrep",
         ],
     ),
     (
@@ -97,6 +106,9 @@ const KEYS: [(Leaning, &[&str]); 7] = [
             "exactoptionalpropertytypes",
             "errorondeprecated",
             "forbidonly",
+            "members",
+            "typecheckingmode",
+            "tests",
         ],
     ),
     (
@@ -143,6 +155,20 @@ const KEYS: [(Leaning, &[&str]); 7] = [
     ),
 ];
 
+/// How keys begin that demand something.
+const DEMANDING: [&str; 10] = [
+    "disallow",
+    "warn-",
+    "strict",
+    "noimplicit",
+    "nounused",
+    "no-implicit",
+    "nofallthrough",
+    "nounchecked",
+    "useunknown",
+    "report",
+];
+
 /// Which way the key leans, if it is known; of a dotted key the last part counts.
 pub(super) fn leaning(key: &str) -> Option<Leaning> {
     let last = if key.contains('/') { key } else { key.rsplit('.').next().unwrap_or(key) };
@@ -150,10 +176,9 @@ pub(super) fn leaning(key: &str) -> Option<Leaning> {
     let listed = KEYS.iter().find(|(_, keys)| keys.contains(&key.as_str()));
     let starts = |starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
     listed.map(|(leaning, _)| *leaning).or_else(|| {
-        if starts(&["allow-", "allowed-", "ignore"]) {
+        if starts(&["allow-", "allowed-", "allowlist", "whitelist", "ignore"]) {
             Some(Leaning::Lets)
-        } else if starts(&["disallow", "warn-", "strict", "noimplicit", "nounused", "no-implicit"])
-        {
+        } else if starts(&DEMANDING) {
             Some(Leaning::Demands)
         } else if key.ends_with("-threshold") {
             Some(Leaning::Cap)

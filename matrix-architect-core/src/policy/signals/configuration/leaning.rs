@@ -26,9 +26,11 @@ pub(super) fn loosened(
     let is_looser = match leaning(key).or_else(of_section) {
         _ if key == HEADING => !before.is_empty() && after.is_empty(),
         _ if key == "filterwarnings" || is_filters(before, after) => filters(before, after),
-        _ if commands::is_script(key) && file == "package.json" => {
+        _ if commands::is_script(key) && matches!(file, "package.json" | "pyproject.toml") => {
             commands::is_looser(before, after) || after.is_empty()
         }
+        None if section.is_some_and(is_of_lints) && key == "workspace" => after.is_empty(),
+        None if key.ends_with("lints.workspace") => after.is_empty(),
         Some(Leaning::Replaces) if !replaces(file) => false,
         Some(leaning) => is_looser(leaning, before, after),
         None if is_alias(file, key) => true,
@@ -39,13 +41,14 @@ pub(super) fn loosened(
 
 fn is_looser(leaning: Leaning, before: &[&str], after: &[&str]) -> bool {
     let (old, new) = (elements(before), elements(after));
-    let is_off = |values: &BTreeSet<&str>| values.iter().all(|value| OFF.contains(value));
+    let is_off = |values: &BTreeSet<&str>| values.iter().all(|value| is_off(value));
+    let is_on = |value: &&str| value.eq_ignore_ascii_case("true");
     match leaning {
         Leaning::Lets => !is_off(&new) && !new.is_subset(&old),
         Leaning::Demands => {
             let switched_off = !new.is_empty() && is_off(&new) && !is_off(&old);
-            let lost = !is_off(&old) && !old.is_subset(&new) && !new.contains("true");
-            switched_off || lost || (old.is_empty() && new.contains("false"))
+            let lost = !is_off(&old) && !old.is_subset(&new) && !new.iter().any(is_on);
+            switched_off || lost || (old.is_empty() && !new.is_empty() && is_off(&new))
         }
         Leaning::Scope => !old.is_subset(&new) || (old.is_empty() && !new.is_empty()),
         Leaning::Cap => match (number(&old), number(&new)) {
@@ -63,7 +66,10 @@ fn is_looser(leaning: Leaning, before: &[&str], after: &[&str]) -> bool {
     }
 }
 
-const OFF: [&str; 6] = ["false", "0", "none", "null", "", "no"];
+fn is_off(value: &str) -> bool {
+    const OFF: [&str; 7] = ["false", "0", "none", "null", "", "no", "off"];
+    OFF.iter().any(|off| value.eq_ignore_ascii_case(off))
+}
 
 /// The elements of a list, or the scalar as one.
 fn elements<'a>(values: &[&'a str]) -> BTreeSet<&'a str> {
@@ -105,6 +111,10 @@ fn by_severity(file: &str, before: &[&str], after: &[&str]) -> bool {
         (Some(before), None) => before > 0,
         (None, None) => false,
     }
+}
+
+fn is_of_lints(section: &str) -> bool {
+    section.split('.').any(|part| part == "lints")
 }
 
 /// Cargo runs an alias in the place of a tool that is no part of it.
