@@ -15,20 +15,20 @@ use crate::native::{HOME, RootPlan, TREE};
 /// 6 that of our own report.
 const BLOCK: &str = "4";
 const STATUS: &str = "5";
-const FILTERS: [&str; 3] = ["7", "8", "9"];
+const FILTER: &str = "7";
 
 /// Gives bubblewrap its descriptors. What they are open on lies in the session's control folder,
 /// so neither secrets nor files are among the arguments that every user of the host can read.
 pub(super) const OUTSIDE: &str = "d=$1; shift; \
     exec \"$@\" 3<\"$d/arguments\" 4<\"$d/block\" 5>\"$d/status\" 6>\"$d/report\" \
-    7<\"$d/filter0\" 8<\"$d/filter1\" 9<\"$d/filter2\"";
+    7<\"$d/filter\"";
 
 /// The first thing inside: it says what cannot be executed, closes our descriptors and becomes the
 /// command. Its arguments are the folder, the program and the program's arguments.
 const INSIDE: &str = "cd -- \"$1\" 2>/dev/null || { echo no_folder >&6; exit 127; }; shift; unset OLDPWD; \
     command -v -- \"$1\" >/dev/null || \
     { if [ -e \"$1\" ]; then echo not_executable; else echo not_found; fi >&6; exit 127; }; \
-    exec \"$@\" 3<&- 4<&- 5>&- 6>&- 7<&- 8<&- 9<&-";
+    exec \"$@\" 3<&- 4<&- 5>&- 6>&- 7<&-";
 
 /// A session's folders on the host.
 #[derive(Clone, Debug)]
@@ -59,9 +59,7 @@ pub(super) fn render(
     line.words(["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]);
     line.words(["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]);
     line.words(["--block-fd", BLOCK, "--json-status-fd", STATUS]);
-    for filter in FILTERS {
-        line.words(["--add-seccomp-fd", filter]);
-    }
+    line.words(["--add-seccomp-fd", FILTER]);
     for bind in &root.binds {
         line.bind("--ro-bind", &bind.source, &bind.target);
     }

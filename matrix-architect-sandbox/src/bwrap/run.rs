@@ -143,9 +143,7 @@ impl Running {
         };
         let line =
             arguments::render(&session.shared.root, &session.folders, &session.spec.binds, inside);
-        let names = ["filter0", "filter1", "filter2"];
-        let filters = names.into_iter().zip(session.shared.filters.iter().map(Vec::as_slice));
-        let files: Vec<_> = [("arguments", line.as_slice())].into_iter().chain(filters).collect();
+        let files = [("arguments", line.as_slice()), ("filter", &session.shared.filter)];
         let folder = session.control_folder();
         let mut control = Control::make(&folder, &files).map_err(failed)?;
         let stdin = standard_input(&command.stdin).map_err(failed)?;

@@ -42,8 +42,8 @@ pub(super) struct Shared {
     pub(super) environment: BTreeMap<String, String>,
     pub(super) hierarchies: Hierarchies,
     pub(super) scratch: Arc<Scratch>,
-    /// The compiled system call filters, as the kernel takes them.
-    pub(super) filters: Vec<Vec<u8>>,
+    /// The compiled system call filter, as the kernel takes it.
+    pub(super) filter: Vec<u8>,
     owner: Owner,
     count: AtomicU64,
 }
@@ -64,13 +64,13 @@ impl BwrapSandbox {
                 .advice("install the package bubblewrap, or name the program in the settings"));
         }
         let owner = Owner::new(std::process::id())?;
-        let filters = Filters::compile().map_err(crate::native::Fault::into_error)?.programs();
+        let filter = Filters::compile().map_err(crate::native::Fault::into_error)?.bytes();
         Ok(Self(Arc::new(Shared {
-            root: root(config.native.clone()),
+            root: root(&config.native),
             environment: environment(&config.native),
             hierarchies: Hierarchies::probe(&config.native, owner),
             scratch: Scratch::open(&config.directory)?,
-            filters,
+            filter,
             owner,
             count: AtomicU64::new(1),
             config,

@@ -1,5 +1,6 @@
 //! The last steps before a command's program: bounds, another user, no capabilities, landlock,
-//! seccomp, and exec. The order matters: each step still needs what a later one takes away.
+//! seccomp, then, told what to become, streams, directory and exec. The order matters: each step
+//! still needs what a later one takes away.
 
 use std::{
     ffi::CString,
@@ -15,12 +16,12 @@ use rustix::{
 
 use super::{
     confine,
-    confinement::Confinement,
     fault::{Fault, Step as _},
     init::Layers,
     root::TREE,
+    seat::Given,
     supervise, sys,
-    wire::{Ended, Layer, Rlimits, RunRequest},
+    wire::{self, Ended, Layer, Program, Rlimits},
 };
 
 /// Who a command is inside.
@@ -30,65 +31,66 @@ const USER: u32 = 1000;
 /// goes to 1000.
 const OOM_SCORE: &[u8] = b"500";
 
-/// Becomes the command.
-pub(super) fn main(
-    confinement: &Confinement,
-    run: &RunRequest,
-    stdio: &[OwnedFd; 3],
-    answer: &OwnedFd,
-    mut layers: Layers<'_>,
-    proc: Option<&OwnedFd>,
-) -> ! {
-    let outcome = confine(confinement, run, stdio, &mut layers, proc).map(|()| {
+/// Makes itself ready, waits to be told the command, and becomes it.
+pub(super) fn main(given: &Given<'_>, mut layers: Layers<'_>) -> ! {
+    let outcome = confine(given, &mut layers).and_then(|()| receive(given)).map(|program| {
+        // Nobody waits any more: the seat was given up.
+        let Some(program) = program else { sys::exit(0) };
         let lacking = std::mem::take(&mut layers.lacking);
-        let not_executed = (!run.argv.is_empty()).then(|| execute(run).raw_os_error().unwrap_or(0));
+        let not_executed =
+            (!program.argv.is_empty()).then(|| execute(&program).raw_os_error().unwrap_or(0));
         Ended { not_executed, lacking, ..Ended::default() }
     });
-    let _ = supervise::report(answer, &outcome);
+    let _ = supervise::report(given.answer, &outcome);
     sys::exit(127)
 }
 
-fn confine(
-    confinement: &Confinement,
-    run: &RunRequest,
-    stdio: &[OwnedFd; 3],
-    layers: &mut Layers<'_>,
-    proc: Option<&OwnedFd>,
-) -> Result<(), Fault> {
-    for (number, descriptor) in (0..).zip(stdio) {
-        sys::place(descriptor.as_fd(), number).step("connecting the command's streams")?;
-    }
-    sys::close_on_exec_from(3).step("closing descriptors")?;
+/// All that can be done before the command is known.
+fn confine(given: &Given<'_>, layers: &mut Layers<'_>) -> Result<(), Fault> {
+    let (user, limits) = (given.confinement.user, &given.request.rlimits);
     rustix::process::setsid().step("starting a terminal session")?;
-    if let Some(proc) = proc {
-        write_at(proc, "self/oom_score_adj", OOM_SCORE).step("preferring the command for OOM")?;
-    }
-    bound(&run.rlimits)?;
-    confine::become_owner_with_capabilities(confinement.user)?;
-    if let Some(proc) = proc {
-        layers.enter(Layer::User, || own_users(proc, confinement.user.unwrap_or(0)))?;
-    }
-    limit(Resource::Nproc, run.rlimits.processes)?;
+    write_at(given.proc, "self/oom_score_adj", OOM_SCORE).step("preferring the command for OOM")?;
+    bound(limits)?;
+    confine::become_owner_with_capabilities(user)?;
+    layers.enter(Layer::User, || own_users(given.proc, user))?;
+    limit(Resource::Nproc, limits.processes)?;
     sys::drop_capabilities().step("giving up capabilities")?;
     rustix::thread::set_no_new_privs(true).step("renouncing new privileges")?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let start = Path::new(TREE).join(run.cwd.as_deref().unwrap_or(""));
-    rustix::process::chdir(&start)
-        .step("entering the command's directory")
-        .map_err(|fault| fault.on(run.cwd.as_deref().unwrap_or(".")))?;
-    if let Some(ruleset) = &confinement.landlock {
+    if let Some(ruleset) = &given.confinement.landlock {
         layers.enter(Layer::Landlock, || {
             sys::restrict_self(ruleset.as_fd()).step("applying landlock")
         })?;
     }
-    if let Some(filters) = &confinement.filters {
+    if let Some(filters) = &given.confinement.filters {
         layers.enter(Layer::Seccomp, || filters.apply())?;
     }
     Ok(())
 }
 
+/// Waits for the command and takes its streams and its directory.
+fn receive(given: &Given<'_>) -> Result<Option<Program>, Fault> {
+    let received = wire::receive::<Program>(given.socket.as_fd());
+    let Some((program, stdio)) = received.step("receiving the command")? else { return Ok(None) };
+    if stdio.len() != 3 {
+        return Err(Fault::new("receiving the command", &Errno::BADMSG.into()));
+    }
+    for (number, descriptor) in (0..).zip(&stdio) {
+        sys::place(descriptor.as_fd(), number).step("connecting the command's streams")?;
+    }
+    sys::close_on_exec_from(3).step("closing descriptors")?;
+    limit(Resource::Nofile, given.request.rlimits.open_files)?;
+    let start = Path::new(TREE).join(program.cwd.as_deref().unwrap_or(""));
+    rustix::process::chdir(&start)
+        .step("entering the command's directory")
+        .map_err(|fault| fault.on(program.cwd.as_deref().unwrap_or(".")))?;
+    Ok(Some(program))
+}
+
 /// A user namespace in which nothing but the command's own user exists, and no further one.
-fn own_users(proc: &OwnedFd, outside: u32) -> Result<(), Fault> {
+fn own_users(proc: &OwnedFd, user: Option<u32>) -> Result<(), Fault> {
+    // Without one of its own a command is whom the helper made root of its own user namespace.
+    let outside = user.unwrap_or(0);
     sys::unshare(libc::CLONE_NEWUSER).step("creating the command's user namespace")?;
     confine::map_identity(proc.as_fd(), "self", USER, outside, outside)?;
     // A second lock behind seccomp's; older kernels have no such file.
@@ -96,10 +98,14 @@ fn own_users(proc: &OwnedFd, outside: u32) -> Result<(), Fault> {
     Ok(())
 }
 
+/// More files than a process of ours has open until it becomes the command.
+const FILES_OF_OUR_OWN: u64 = 256;
+
 fn bound(limits: &Rlimits) -> Result<(), Fault> {
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, limits.file_size)?;
-    limit(Resource::Nofile, limits.open_files)?;
+    // The command's streams have to be received before only few files may be open.
+    limit(Resource::Nofile, limits.open_files.max(FILES_OF_OUR_OWN))?;
     // The kernel warns with SIGXCPU at the soft bound and kills at the hard one.
     let cpu = limits.cpu_seconds.max(1);
     set(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(cpu + 1) })?;
@@ -133,7 +139,7 @@ fn write_at(directory: &OwnedFd, path: &str, text: &[u8]) -> rustix::io::Result<
 }
 
 /// Executes the program, looked up in the command's `PATH`.
-fn execute(run: &RunRequest) -> std::io::Error {
+fn execute(run: &Program) -> std::io::Error {
     let text = |text: &str| CString::new(text).map_err(|_| std::io::Error::from(Errno::INVAL));
     let argv = run.argv.iter().map(|word| text(word)).collect::<Result<Vec<_>, _>>();
     let env = run

@@ -28,6 +28,9 @@ pub struct NativeConfig {
     /// A cgroup v2 directory that was delegated to this process and has no processes of its own.
     /// Default: the process's own cgroup.
     pub cgroup_root: Option<PathBuf>,
+    /// How many sessions are kept ready to be adopted, each by one caller. Each costs some hundred
+    /// kilobytes and two or three waiting processes. Default: none.
+    pub warm_sessions: usize,
     /// The proxy of sessions that may reach something. Default: this machine's own lookup.
     pub proxy: ProxyConfig,
 }
@@ -63,6 +66,13 @@ impl NativeConfig {
     #[must_use]
     pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
         self.proxy = proxy;
+        self
+    }
+
+    /// A configuration that keeps this many sessions ready.
+    #[must_use]
+    pub const fn warm_sessions(mut self, count: usize) -> Self {
+        self.warm_sessions = count;
         self
     }
 

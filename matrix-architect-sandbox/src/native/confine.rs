@@ -20,6 +20,12 @@ pub(crate) fn is_privileged() -> bool {
         && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
 
+/// Whether this process is in the first user namespace, which has all users there are.
+pub(super) fn is_in_first_users() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// Maps one user and group of this process's new user namespace, as only it may.
 pub(super) fn map_identity(
     directory: impl AsFd,

@@ -16,16 +16,17 @@ pub(super) struct Confinement {
 }
 
 impl Confinement {
-    /// Compiles what commands are put under. What cannot be made is added to `lacking`. The
+    /// Makes ready what commands are put under. What cannot be made is added to `lacking`. The
     /// session's root must stand: landlock's rules are about its places.
     pub(super) fn prepare(
         user: Option<u32>,
+        filters: Result<Filters, Fault>,
         without: Vec<Layer>,
         lacking: &mut Vec<(Layer, Fault)>,
     ) -> Self {
         let mut made = Self { user, filters: None, landlock: None, without };
         if !made.without.contains(&Layer::Seccomp) {
-            match Filters::compile() {
+            match filters {
                 Ok(filters) => made.filters = Some(filters),
                 Err(fault) => lacking.push((Layer::Seccomp, fault)),
             }

@@ -14,7 +14,7 @@ use super::{
     config::NativeConfig,
     fault::Fault,
     sandbox::{NativeSandbox, Shared},
-    wire::{Layer, Reply, Request, Rlimits, RunRequest},
+    wire::{Layer, Program, Reply, Request, Rlimits, RunRequest, SeatRequest},
 };
 use crate::common::{Check, checks};
 
@@ -63,7 +63,7 @@ fn remedy(name: &str, enforcement: Enforcement) -> &'static str {
 
 /// Opens a session, enters every layer in it, and returns those that did not hold.
 pub(super) fn prove(shared: &Shared) -> Result<Vec<(Layer, Fault)>> {
-    let link = shared.launcher.open(&shared.request(1 << 20))?;
+    let link = shared.launcher.open(shared.request(1 << 20))?;
     let mut lacking = match link.answer()?.0 {
         Reply::Ready(lacking) => lacking,
         Reply::Failed(fault) => return Err(fault.into_error()),
@@ -75,6 +75,7 @@ pub(super) fn prove(shared: &Shared) -> Result<Vec<(Layer, Fault)>> {
         .open("/dev/null")
         .map_err(|cause| Error::unexpected("/dev/null cannot be opened").source(cause))?
         .into();
+    link.say(&Request::Prepare(seat()), &[])?;
     let request = Request::Run(nothing());
     match link.ask(&request, &[null.as_fd(), null.as_fd(), null.as_fd()])? {
         Reply::Ended(ended) => lacking.extend(ended.lacking),
@@ -84,23 +85,20 @@ pub(super) fn prove(shared: &Shared) -> Result<Vec<(Layer, Fault)>> {
     Ok(lacking)
 }
 
-/// A command that enters every layer and executes nothing.
-fn nothing() -> RunRequest {
+/// A place for a command that enters every layer it can.
+const fn seat() -> SeatRequest {
+    let rlimits =
+        Rlimits { cpu_seconds: 10, file_size: 1 << 20, open_files: 64, processes: 16, data: 0 };
+    SeatRequest { rlimits, proving: true, counting: false }
+}
+
+/// A command that executes nothing.
+const fn nothing() -> RunRequest {
     RunRequest {
-        argv: Vec::new(),
-        env: BTreeMap::new(),
-        cwd: None,
-        rlimits: Rlimits {
-            cpu_seconds: 10,
-            file_size: 1 << 20,
-            open_files: 64,
-            processes: 16,
-            data: 0,
-        },
+        program: Program { argv: Vec::new(), env: BTreeMap::new(), cwd: None },
         cpu_micros: 10_000_000,
         memory: 0,
         disk: 1 << 20,
         meter: false,
-        counting: false,
     }
 }

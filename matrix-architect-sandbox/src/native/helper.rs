@@ -4,27 +4,44 @@
 //! threaded program may do almost nothing. The helper is a fresh copy of the program that did none
 //! of its work: it forks in a fraction of a millisecond and its children may do anything. It ends
 //! when the server does, because its socket then ends; and with it all sessions.
+//!
+//! It also keeps what sessions have in common: the root all of them start from, the compiled
+//! filter, and network namespaces.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
 
 use super::{
     confine,
     fault::{Fault, Step as _},
-    keeper, sys,
-    wire::{self, OpenRequest, Reply},
+    keeper::{self, Foundation},
+    network::Network,
+    root,
+    seccomp_filter::Filters,
+    sys,
+    wire::{self, Layer, OpenRequest, Order, Reply, RootPlan},
 };
+
+/// How many network namespaces are kept that nobody is in.
+const SPARE_NETWORKS: usize = 8;
 
 /// Starts sessions until the server is gone.
 pub(super) fn serve(socket: &OwnedFd) {
     // A server's sockets must not stay open in here after the server has closed them.
     sys::close_from(3);
     let _ = rustix::thread::set_name(NAME);
-    sys::ignore_children();
-    let ready = own_namespace();
-    while let Ok(Some((request, mut descriptors))) = wire::receive::<OpenRequest>(socket.as_fd()) {
+    sys::reset_signals();
+    sys::heed_children(false);
+    let Ok(Some((Order::SetUp(plan), _))) = wire::receive::<Order>(socket.as_fd()) else { return };
+    let ready = own_namespace().and_then(|()| template(&plan));
+    let mut helper =
+        Helper { plan, ready, filters: Filters::compile(), spare: Vec::new(), used: Vec::new() };
+    while helper.wait(socket) {
+        let received = wire::receive::<Order>(socket.as_fd());
+        let Ok(Some((Order::Open(request), mut descriptors))) = received else { return };
         let Some(session) = descriptors.pop() else { continue };
-        let started = ready.clone().and_then(|()| start(request, &session));
-        if let Err(fault) = started {
+        if let Err(fault) = helper.start(&request, &session) {
             let _ = wire::send(session.as_fd(), &Reply::Failed(fault), &[]);
         }
     }
@@ -42,10 +59,91 @@ fn own_namespace() -> Result<(), Fault> {
     confine::map_identity(rustix::fs::CWD, "/proc/self", 0, user.as_raw(), group.as_raw())
 }
 
-fn start(request: OpenRequest, session: &OwnedFd) -> Result<(), Fault> {
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-    match sys::clone(flags).step("creating the session's namespaces")? {
-        sys::Side::Parent(_) => Ok(()),
-        sys::Side::Child => keeper::main(request, session),
+/// Has a child build the root of all sessions, and keeps its mount namespace.
+fn template(plan: &RootPlan) -> Result<OwnedFd, Fault> {
+    let step = "building the root of all sessions";
+    let (ours, theirs) = wire::pair().step(step)?;
+    rustix::io::ioctl_fionbio(&ours, false).step(step)?;
+    match sys::clone(libc::CLONE_NEWNS).step(step)? {
+        sys::Side::Child => {
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+            let own = rustix::fs::open("/proc/self/ns/mnt", flags, rustix::fs::Mode::empty())
+                .step("looking at a mount namespace");
+            let _ = match own.and_then(|own| root::build(plan).map(|()| own)) {
+                Ok(own) => wire::send(theirs.as_fd(), &Reply::Done, &[own.as_fd()]),
+                Err(fault) => wire::send(theirs.as_fd(), &Reply::Failed(fault), &[]),
+            };
+            sys::exit(0)
+        }
+        sys::Side::Parent(_) => {
+            drop(theirs);
+            match wire::receive::<Reply>(ours.as_fd()).step(step)? {
+                Some((Reply::Done, mut with)) if with.len() == 1 => Ok(with.remove(0)),
+                Some((Reply::Failed(fault), _)) => Err(fault),
+                _ => Err(Fault::new(step, &std::io::Error::other("it was ended"))),
+            }
+        }
+    }
+}
+
+/// What the helper has ready.
+#[derive(Debug)]
+struct Helper {
+    plan: RootPlan,
+    ready: Result<OwnedFd, Fault>,
+    filters: Result<Filters, Fault>,
+    spare: Vec<Network>,
+    /// Those of sessions, and the session's first process.
+    used: Vec<(Network, OwnedFd)>,
+}
+
+impl Helper {
+    /// Waits until the server speaks; takes back what ended sessions had meanwhile.
+    fn wait(&mut self, socket: &OwnedFd) -> bool {
+        loop {
+            let mut waits = vec![PollFd::new(socket, PollFlags::IN)];
+            waits.extend(self.used.iter().map(|(_, pidfd)| PollFd::new(pidfd, PollFlags::IN)));
+            match rustix::event::poll(&mut waits, None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return false,
+            }
+            let fired: Vec<_> = waits.iter().map(|wait| !wait.revents().is_empty()).collect();
+            if fired[0] {
+                return true;
+            }
+            for place in (0..self.used.len()).rev().filter(|place| fired[place + 1]) {
+                let (network, _) = self.used.swap_remove(place);
+                if self.spare.len() < SPARE_NETWORKS && network.is_pristine() {
+                    self.spare.push(network);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, request: &OpenRequest, session: &OwnedFd) -> Result<(), Fault> {
+        let Self { plan, ready, filters, spare, used } = self;
+        let template = ready.as_ref().map_err(Clone::clone)?;
+        let network = if request.without.contains(&Layer::Network) {
+            None
+        } else {
+            // A session that gets none makes its own and tells what it lacks.
+            spare.pop().or_else(|| Network::new().ok())
+        };
+        match sys::clone(libc::CLONE_NEWPID).step("creating the session's processes")? {
+            sys::Side::Parent(child) => {
+                used.extend(network.map(|network| (network, child.pidfd)));
+                Ok(())
+            }
+            sys::Side::Child => {
+                // A session holds on to nothing of another.
+                spare.clear();
+                used.clear();
+                let socket = session.try_clone().step("keeping the session's socket")?;
+                let filters = std::mem::replace(filters, Ok(Filters::default()));
+                let network = network.map(Network::into_namespace);
+                keeper::main(request, Foundation { socket, template, plan, network, filters })
+            }
+        }
     }
 }

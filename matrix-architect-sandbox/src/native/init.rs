@@ -1,14 +1,17 @@
 //! Pid 1 of a command: it enters what is the command's alone, starts it, reaps what is orphaned,
 //! and ends with it, at which the kernel ends everything left in the pid namespace.
 
-use std::os::fd::OwnedFd;
+use std::io;
+
+use rustix::process::{WaitId, WaitIdOptions};
 
 use super::{
     command,
-    confinement::Confinement,
     fault::{Fault, Step as _},
-    root, supervise, sys,
-    wire::{Ended, Layer, RunRequest},
+    root,
+    seat::Given,
+    supervise, sys,
+    wire::{Ended, Layer},
 };
 
 /// Layers that did not hold; fatal unless only the proof of them was asked for.
@@ -41,48 +44,54 @@ impl Layers<'_> {
 }
 
 /// Lives as pid 1 of the command's pid namespace.
-pub(super) fn main(
-    confinement: &Confinement,
-    run: &RunRequest,
-    stdio: &[OwnedFd; 3],
-    cgroups: &[OwnedFd],
-    answer: &OwnedFd,
-) -> ! {
-    let outcome = live(confinement, run, stdio, cgroups, answer);
-    let _ = supervise::report(answer, &outcome);
+pub(super) fn main(given: &Given<'_>) -> ! {
+    let outcome = live(given);
+    let _ = supervise::report(given.answer, &outcome);
     sys::exit(0)
 }
 
-fn live(
-    confinement: &Confinement,
-    run: &RunRequest,
-    stdio: &[OwnedFd; 3],
-    cgroups: &[OwnedFd],
-    answer: &OwnedFd,
-) -> Result<Ended, Fault> {
-    for members in cgroups {
+fn live(given: &Given<'_>) -> Result<Ended, Fault> {
+    for members in given.cgroups {
         rustix::io::write(members, b"0").step("joining the command's cgroup")?;
     }
-    let mut layers =
-        Layers { without: &confinement.without, proving: run.argv.is_empty(), lacking: Vec::new() };
+    let mut layers = Layers {
+        without: &given.confinement.without,
+        proving: given.request.proving,
+        lacking: Vec::new(),
+    };
     layers.enter(Layer::CgroupView, || {
         sys::unshare(libc::CLONE_NEWCGROUP).step("creating a cgroup namespace")
     })?;
-    let proc = layers.enter(Layer::Proc, root::fresh_proc)?;
+    layers.enter(Layer::Proc, || root::cover_proc(given.confinement.user))?;
     match sys::clone(0).step("starting the command")? {
-        sys::Side::Child => command::main(confinement, run, stdio, answer, layers, proc.as_ref()),
+        sys::Side::Child => command::main(given, layers),
         sys::Side::Parent(child) => {
             let status = reap_until(child.pid)?;
             // Where no cgroup tells that a fork was refused, what is left of the tree does.
-            let most_processes = if run.counting { 1 + others() } else { 0 };
-            Ok(Ended { status: Some(status), most_processes, ..Ended::default() })
+            let most_processes = if given.request.counting { 1 + others() } else { 0 };
+            let used = sys::used_by_children();
+            Ok(Ended {
+                status: Some(status),
+                most_processes,
+                alone: is_alone(),
+                user_micros: used.user_micros,
+                system_micros: used.system_micros,
+                peak_memory: used.max_rss,
+                ..Ended::default()
+            })
         }
     }
 }
 
+/// Whether nothing else lives in this pid namespace: all orphans are children of its pid 1.
+fn is_alone() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(rustix::process::waitid(WaitId::All, options), Err(rustix::io::Errno::CHILD))
+}
+
 /// How many processes there are in the command's `/proc` beside this one.
 fn others() -> u32 {
-    let numbered = |entry: std::io::Result<std::fs::DirEntry>| {
+    let numbered = |entry: io::Result<std::fs::DirEntry>| {
         let name = entry.ok()?.file_name();
         name.as_encoded_bytes().first().filter(|byte| byte.is_ascii_digit()).copied()
     };

@@ -17,77 +17,82 @@ use super::{
     collect, confine,
     confinement::Confinement,
     fault::{Fault, Step as _},
-    init,
     meter::Meter,
+    network,
     root::{self, Scratch},
+    seat::Seat,
+    seccomp_filter::Filters,
     supervise::{self, Kind, Watched},
     sys, unpack,
-    wire::{self, Layer, OpenRequest, Reply, Request, RunRequest},
+    wire::{self, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest},
 };
 
 /// How often usage is looked at where the kernel holds no limit.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// What a session is made from: its socket and what the helper has ready.
+#[derive(Debug)]
+pub(super) struct Foundation<'a> {
+    pub(super) socket: OwnedFd,
+    /// The mount namespace with the root of all sessions.
+    pub(super) template: &'a OwnedFd,
+    /// What that root was made from.
+    pub(super) plan: &'a RootPlan,
+    /// A network namespace that nobody is in.
+    pub(super) network: Option<OwnedFd>,
+    pub(super) filters: Result<Filters, Fault>,
+}
 
 /// What a session holds on to.
 #[derive(Debug)]
 struct Keeper {
     socket: OwnedFd,
     scratch: Scratch,
+    proc: OwnedFd,
     confinement: Confinement,
+    /// What the next command gets, or why there is none.
+    seat: Result<Seat, Fault>,
     children: Vec<Watched>,
 }
 
 /// Lives as the session until its socket ends.
-pub(super) fn main(request: OpenRequest, socket: &OwnedFd) -> ! {
-    sys::reset_signals();
+pub(super) fn main(request: &OpenRequest, foundation: Foundation<'_>) -> ! {
+    sys::heed_children(true);
     // The helper's death must be ours.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    let outcome = socket
-        .try_clone()
-        .step("keeping the session's socket")
-        .and_then(|socket| Keeper::build(request, socket));
-    match outcome {
+    let socket = foundation.socket.try_clone();
+    match Keeper::build(request, foundation) {
         Ok(mut keeper) => keeper.serve(),
         Err(fault) => {
-            let _ = wire::send(socket.as_fd(), &Reply::Failed(fault), &[]);
+            let _ = socket.map(|socket| wire::send(socket.as_fd(), &Reply::Failed(fault), &[]));
             sys::exit(1)
         }
     }
 }
 
 impl Keeper {
-    fn build(request: OpenRequest, socket: OwnedFd) -> Result<Self, Fault> {
-        let mut without = request.without;
+    fn build(request: &OpenRequest, foundation: Foundation<'_>) -> Result<Self, Fault> {
+        let mut without = request.without.clone();
         let mut lacking = Vec::new();
-        for (layer, enter) in NAMESPACES {
-            if without.contains(&layer) {
-                continue;
-            }
-            if let Err(fault) = enter() {
-                without.push(layer);
-                lacking.push((layer, fault));
-            }
-        }
-        let scratch = root::build(&request.root, request.disk, request.user)?;
-        let confinement = Confinement::prepare(request.user, without, &mut lacking);
+        let (scratch, proc) = stand(request, &foundation)?;
+        enter_namespaces(foundation.network.as_ref(), &mut without, &mut lacking);
+        let confinement =
+            Confinement::prepare(request.user, foundation.filters, without, &mut lacking);
         let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .step("opening the session's pidfd")?;
-        wire::send(socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
+        wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
             .step("answering the server")?;
-        Ok(Self { socket, scratch, confinement, children: Vec::new() })
+        let socket = foundation.socket;
+        Ok(Self { socket, scratch, proc, confinement, seat: Err(no_seat()), children: Vec::new() })
     }
 
     /// Does what the server asks and watches what it started, whichever comes first.
     fn serve(&mut self) -> ! {
         loop {
             let Ok(woken) = self.wait() else { sys::exit(1) };
-            for child in &mut self.children {
-                child.look(&self.scratch);
-            }
             // From the last to the first, so that the places of those before stay.
-            for place in woken.ended.into_iter().rev() {
-                let reply = self.children.remove(place).conclude(&self.scratch);
-                self.answer(reply);
+            for woken in woken.children.into_iter().rev() {
+                self.attend(&woken);
             }
             if woken.spoken {
                 self.listen();
@@ -95,22 +100,47 @@ impl Keeper {
         }
     }
 
-    /// Waits until the server speaks, a child ends, or it is time to look at usage.
+    /// Waits until the server speaks, a child speaks or ends, or it is time to look at usage.
     fn wait(&self) -> rustix::io::Result<Woken> {
         let tick = self.children.iter().any(Watched::is_metered).then_some(&TICK);
-        let pidfds = self.children.iter().map(|child| &child.child.pidfd);
-        let mut waits: Vec<_> = std::iter::once(&self.socket)
-            .chain(pidfds)
-            .map(|descriptor| PollFd::new(descriptor, PollFlags::IN))
-            .collect();
+        let mut waits = Vec::with_capacity(1 + 2 * self.children.len());
+        waits.push(PollFd::new(&self.socket, PollFlags::IN));
+        for child in &self.children {
+            waits.push(PollFd::new(&child.child.pidfd, PollFlags::IN));
+            // A negative number would do for nothing to wait for; the pidfd again does, too.
+            let report = child.report.as_ref().unwrap_or(&child.child.pidfd);
+            waits.push(PollFd::new(report, PollFlags::IN));
+        }
         match rustix::event::poll(&mut waits, tick) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(cause) => return Err(cause),
         }
-        let mut fired = waits.iter().map(|wait| !wait.revents().is_empty());
-        let spoken = fired.next().unwrap_or(false);
-        let ended = fired.enumerate().filter_map(|(place, fired)| fired.then_some(place));
-        Ok(Woken { spoken, ended: ended.collect() })
+        let fired = |wait: &PollFd<'_>| !wait.revents().is_empty();
+        let children = waits[1..].chunks(2).enumerate();
+        let children = children.map(|(place, pair)| WokenChild {
+            place,
+            ended: fired(&pair[0]),
+            spoken: fired(&pair[1]),
+        });
+        Ok(Woken { spoken: fired(&waits[0]), children: children.collect() })
+    }
+
+    /// Looks at one child, and answers for it when what the server waits for is over.
+    fn attend(&mut self, woken: &WokenChild) {
+        let child = &mut self.children[woken.place];
+        child.look(&self.scratch);
+        if woken.spoken {
+            child.hear();
+        }
+        if !woken.ended {
+            let over = child.is_alone().then(|| child.conclude(None)).flatten();
+            return over.map_or((), |reply| self.answer(reply));
+        }
+        let mut child = self.children.remove(woken.place);
+        let used = sys::wait(child.child.pid).ok().map(|reaped| reaped.used);
+        if let Some(reply) = child.conclude(used) {
+            self.answer(reply);
+        }
     }
 
     /// Takes one request. The end of the socket is the end of the session: as pid 1 we take
@@ -120,8 +150,15 @@ impl Keeper {
             sys::exit(0)
         };
         let started = match request {
+            Request::Prepare(seat) => {
+                let made = Seat::prepare(&self.confinement, &self.proc, &seat, &descriptors);
+                let before = std::mem::replace(&mut self.seat, made);
+                return self.children.extend(before.ok().map(Seat::dismiss));
+            }
             Request::Run(run) => self.run(&run, descriptors),
-            Request::Unpack => self.errand(descriptors, unpack::main),
+            Request::Unpack { disk } => {
+                self.scratch.resize(disk).and_then(|()| self.errand(descriptors, unpack::main))
+            }
             Request::Collect(what) => {
                 self.errand(descriptors, |archive| collect::main(&what, archive))
             }
@@ -146,7 +183,7 @@ impl Keeper {
     /// Hands the server a listener on the session's own loopback interface. The socket stays in
     /// this network wherever it is accepted on; nothing of it is kept here.
     fn open_door(&self) {
-        let sent = match door() {
+        let sent = match network::door() {
             Ok(door) => wire::send(self.socket.as_fd(), &Reply::Listening, &[door.as_fd()]),
             Err(fault) => return self.answer(Err(fault)),
         };
@@ -156,24 +193,34 @@ impl Keeper {
     }
 
     fn run(&mut self, run: &RunRequest, descriptors: Vec<OwnedFd>) -> Result<Watched, Fault> {
+        let seat = std::mem::replace(&mut self.seat, Err(no_seat()))?;
+        match self.ready(run, descriptors, &seat) {
+            Ok((stdio, meter)) => Ok(seat.start(&run.program, &stdio, meter)),
+            Err(fault) => {
+                self.children.push(seat.dismiss());
+                Err(fault)
+            }
+        }
+    }
+
+    /// Makes what belongs to one command ready: space, streams, and a watch over what it uses.
+    fn ready(
+        &mut self,
+        run: &RunRequest,
+        descriptors: Vec<OwnedFd>,
+        seat: &Seat,
+    ) -> Result<([OwnedFd; 3], Meter), Fault> {
         self.scratch.resize(run.disk)?;
         let mut descriptors = descriptors.into_iter();
-        let mut next = || {
-            descriptors.next().ok_or_else(|| {
-                Fault::new("reading the request", &io::Error::other("a descriptor is missing"))
-            })
-        };
+        let mut next = || descriptors.next().ok_or_else(|| unreadable("a descriptor is missing"));
         let stdio = [next()?, next()?, next()?];
         self.hand_over(&stdio)?;
-        let meter = Meter::new(if run.meter { Some(next()?) } else { None }, run)?;
-        let cgroups = descriptors.collect::<Vec<_>>();
-        let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .step("opening a pipe for the command's report")?;
-        let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-        match sys::clone(flags).step("creating the command's namespaces")? {
-            sys::Side::Child => init::main(&self.confinement, run, &stdio, &cgroups, &answer),
-            sys::Side::Parent(child) => Ok(Watched { child, report, kind: Kind::Command(meter) }),
-        }
+        let meter = if run.meter {
+            Meter::of_cgroup(next()?, run)
+        } else {
+            Meter::of_processes(&self.proc, seat.pid(), run)?
+        };
+        Ok((stdio, meter))
     }
 
     /// Lets the command open `/dev/stdout` and `/dev/stderr` by name, as scripts do.
@@ -197,7 +244,7 @@ impl Keeper {
         errand: impl FnOnce(OwnedFd) -> Reply,
     ) -> Result<Watched, Fault> {
         let Some(archive) = descriptors.pop() else {
-            return Err(Fault::new("reading the request", &io::Error::other("no descriptor")));
+            return Err(unreadable("a descriptor is missing"));
         };
         let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .step("opening a pipe for the report")?;
@@ -208,50 +255,81 @@ impl Keeper {
                 let _ = supervise::report(&answer, &reply);
                 sys::exit(0)
             }
-            sys::Side::Parent(child) => Ok(Watched { child, report, kind: Kind::Errand }),
+            sys::Side::Parent(child) => Ok(Watched::new(child, Kind::Errand, report)),
         }
     }
+}
+
+fn unreadable(why: &str) -> Fault {
+    Fault::new("reading the request", &io::Error::other(why))
+}
+
+fn no_seat() -> Fault {
+    unreadable("nothing was made ready for a command")
 }
 
 /// Why a wait is over.
 #[derive(Debug)]
 struct Woken {
     spoken: bool,
-    /// The places of children that have ended.
-    ended: Vec<usize>,
+    children: Vec<WokenChild>,
 }
 
-/// A TCP socket that listens on a free port of the loopback interface.
-fn door() -> Result<OwnedFd, Fault> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType};
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let step = "opening the way to the proxy";
-    let door = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
-        .step(step)?;
-    let place = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0);
-    rustix::net::bind(&door, &place).step(step)?;
-    rustix::net::listen(&door, 128).step(step)?;
-    Ok(door)
+/// What a child did to end a wait, perhaps nothing.
+#[derive(Debug)]
+struct WokenChild {
+    place: usize,
+    spoken: bool,
+    ended: bool,
 }
 
-type Enter = fn() -> Result<(), Fault>;
-
-/// Namespaces that are the session's. Those of processes and mounts came with the clone.
-const NAMESPACES: [(Layer, Enter); 3] = [
-    (Layer::Network, enter_network),
-    (Layer::Ipc, || sys::unshare(libc::CLONE_NEWIPC).step("creating an ipc namespace")),
-    (Layer::HostName, enter_host_name),
-];
-
-fn enter_network() -> Result<(), Fault> {
-    use rustix::net::{AddressFamily, SocketType};
-    sys::unshare(libc::CLONE_NEWNET).step("creating a network namespace")?;
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)
-        .step("opening a socket")?;
-    sys::loopback_up(socket.as_fd()).step("bringing the loopback interface up")
+/// Takes a copy of the template, or, for what has no place in it, builds a root of its own.
+fn stand(request: &OpenRequest, foundation: &Foundation<'_>) -> Result<(Scratch, OwnedFd), Fault> {
+    let (within, beside): (Vec<_>, Vec<_>) =
+        request.binds.iter().cloned().partition(|bind| root::is_writable(&bind.target));
+    if !request.binds.is_empty() {
+        // Host paths are taken from a copy of the host's mounts, which is ours to take from.
+        sys::unshare(libc::CLONE_NEWNS).step("creating the session's mount namespace")?;
+    }
+    let mut taken = Vec::with_capacity(within.len());
+    for bind in within {
+        taken.push((root::take(&bind)?, bind.target));
+    }
+    if beside.is_empty() {
+        sys::enter(foundation.template.as_fd(), libc::CLONE_NEWNS)
+            .step("entering the root of all sessions")?;
+        sys::unshare(libc::CLONE_NEWNS).step("creating the session's mount namespace")?;
+    } else {
+        let mut plan = foundation.plan.clone();
+        plan.binds.extend(beside);
+        root::build(&plan)?;
+    }
+    root::complete(request.disk, request.user, &taken)
 }
 
-fn enter_host_name() -> Result<(), Fault> {
-    sys::unshare(libc::CLONE_NEWUTS).step("creating a uts namespace")?;
-    rustix::system::sethostname(b"sandbox").step("setting the host name")
+/// Enters namespaces that are the session's. Those of processes and mounts are there already.
+fn enter_namespaces(
+    network: Option<&OwnedFd>,
+    without: &mut Vec<Layer>,
+    lacking: &mut Vec<(Layer, Fault)>,
+) {
+    let mut enter = |layer, enter: &dyn Fn() -> Result<(), Fault>| {
+        if !without.contains(&layer)
+            && let Err(fault) = enter()
+        {
+            without.push(layer);
+            lacking.push((layer, fault));
+        }
+    };
+    enter(Layer::Network, &|| match network {
+        Some(network) => {
+            sys::enter(network.as_fd(), libc::CLONE_NEWNET).step("entering a network namespace")
+        }
+        None => network::create(),
+    });
+    enter(Layer::Ipc, &|| sys::unshare(libc::CLONE_NEWIPC).step("creating an ipc namespace"));
+    enter(Layer::HostName, &|| {
+        sys::unshare(libc::CLONE_NEWUTS).step("creating a uts namespace")?;
+        rustix::system::sethostname(b"sandbox").step("setting the host name")
+    });
 }

@@ -16,7 +16,7 @@ use super::{
     hook,
     link::Link,
     owner::Owner,
-    wire::{self, OpenRequest},
+    wire::{self, OpenRequest, Order, RootPlan},
 };
 
 /// How long a session may take to stand on a loaded machine.
@@ -24,7 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The helper, started anew if it was killed.
 #[derive(Debug)]
-pub(super) struct Launcher(Mutex<Helper>);
+pub(super) struct Launcher {
+    /// What the roots of all sessions are made of.
+    plan: RootPlan,
+    helper: Mutex<Helper>,
+}
 
 #[derive(Debug)]
 struct Helper {
@@ -34,35 +38,37 @@ struct Helper {
 }
 
 impl Launcher {
-    pub(super) fn start() -> Result<Self> {
-        Helper::start().map(|helper| Self(Mutex::new(helper)))
+    pub(super) fn start(plan: RootPlan) -> Result<Self> {
+        let helper = Mutex::new(Helper::start(&plan)?);
+        Ok(Self { plan, helper })
     }
 
     /// Who owns what sessions leave on the machine.
     pub(super) fn owner(&self) -> Owner {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).owner
+        self.helper.lock().unwrap_or_else(PoisonError::into_inner).owner
     }
 
     /// Asks for a session. Whether it stands is told by the session itself.
-    pub(super) fn open(&self, request: &OpenRequest) -> Result<Link> {
+    pub(super) fn open(&self, request: OpenRequest) -> Result<Link> {
         let failed = |cause| {
             Error::new(ErrorKind::Unavailable, "the sandbox helper could not be asked")
                 .advice("check that the server may start processes of its own program")
                 .source(cause)
         };
         let (ours, theirs) = wire::pair().map_err(failed)?;
-        let mut helper = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if wire::send(helper.socket.as_fd(), request, &[theirs.as_fd()]).is_err() {
+        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = Order::Open(request);
+        if wire::send(helper.socket.as_fd(), &order, &[theirs.as_fd()]).is_err() {
             tracing::warn!("the sandbox helper is gone and is started again");
-            *helper = Helper::start()?;
-            wire::send(helper.socket.as_fd(), request, &[theirs.as_fd()]).map_err(failed)?;
+            *helper = Helper::start(&self.plan)?;
+            wire::send(helper.socket.as_fd(), &order, &[theirs.as_fd()]).map_err(failed)?;
         }
         Ok(Link::new(ours, PATIENCE))
     }
 }
 
 impl Helper {
-    fn start() -> Result<Self> {
+    fn start(plan: &RootPlan) -> Result<Self> {
         let failed = |cause| {
             Error::new(ErrorKind::Unavailable, "the sandbox helper could not be started")
                 .advice("mount /proc, and check that the server may start processes")
@@ -81,7 +87,9 @@ impl Helper {
             .spawn()
             .map_err(failed)?;
         let owner = Owner::new(process.id())?;
-        Ok(Self { socket, process, owner })
+        let helper = Self { socket, process, owner };
+        wire::send(helper.socket.as_fd(), &Order::SetUp(plan.clone()), &[]).map_err(failed)?;
+        Ok(helper)
     }
 }
 

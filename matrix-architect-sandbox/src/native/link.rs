@@ -30,9 +30,14 @@ impl Link {
         Self { socket, patience }
     }
 
+    /// Says what needs no answer.
+    pub(super) fn say(&self, request: &Request, with: &[BorrowedFd<'_>]) -> Result<()> {
+        wire::send(self.socket.as_fd(), request, with).map_err(lost)
+    }
+
     /// Asks and waits for the answer, blocking the thread.
     pub(super) fn ask(&self, request: &Request, with: &[BorrowedFd<'_>]) -> Result<Reply> {
-        wire::send(self.socket.as_fd(), request, with).map_err(lost)?;
+        self.say(request, with)?;
         self.answer().map(|(reply, _)| reply)
     }
 

@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags};
 use super::{
     fault::{Fault, Step as _},
     root::Scratch,
+    sys,
     wire::{Ended, RunRequest},
 };
 
@@ -25,25 +26,29 @@ pub(super) struct Meter {
 enum Source {
     /// A cgroup's own count of CPU time.
     Cgroup(OwnedFd),
-    /// `/proc` of the session, in which only the session's processes are.
-    Processes(OwnedFd),
+    /// `/proc` of the session, and in it the command's first process, whose descendants count.
+    Processes { proc: OwnedFd, first: libc::pid_t },
 }
 
 impl Meter {
-    pub(super) fn new(cgroup: Option<OwnedFd>, run: &RunRequest) -> Result<Self, Fault> {
+    /// Of a command whose CPU time a cgroup counts.
+    pub(super) fn of_cgroup(meter: OwnedFd, run: &RunRequest) -> Self {
+        Self::new(Source::Cgroup(meter), run)
+    }
+
+    /// Of a command that is only known by its processes.
+    pub(super) fn of_processes(
+        proc: &OwnedFd,
+        first: libc::pid_t,
+        run: &RunRequest,
+    ) -> Result<Self, Fault> {
+        let proc = proc.try_clone().step("keeping the session's /proc")?;
+        Ok(Self::new(Source::Processes { proc, first }, run))
+    }
+
+    fn new(source: Source, run: &RunRequest) -> Self {
         let (cpu_cap, memory_cap) = (run.cpu_micros, run.memory);
-        let source = match cgroup {
-            Some(meter) => Source::Cgroup(meter),
-            None => Source::Processes(
-                rustix::fs::open(
-                    "/proc",
-                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                    Mode::empty(),
-                )
-                .step("opening the session's /proc")?,
-            ),
-        };
-        Ok(Self { cpu_cap, memory_cap, source, cpu: 0, ended: Ended::default() })
+        Self { cpu_cap, memory_cap, source, cpu: 0, ended: Ended::default() }
     }
 
     /// Looks once.
@@ -51,7 +56,7 @@ impl Meter {
         self.ended.disk_full |= scratch.is_full();
         let seen = match &self.source {
             Source::Cgroup(meter) => Seen { micros: cgroup_micros(meter), ..Seen::default() },
-            Source::Processes(proc) => sum_processes(proc),
+            Source::Processes { proc, first } => sum_descendants(proc, *first),
         };
         self.ended.peak_memory = self.ended.peak_memory.max(seen.memory);
         self.ended.most_processes = self.ended.most_processes.max(seen.threads);
@@ -65,15 +70,21 @@ impl Meter {
         self.ended.cpu_exceeded || self.ended.memory_exceeded
     }
 
-    /// Adds what was seen to what the command said.
-    pub(super) fn conclude(&self, ended: &mut Ended) {
-        ended.cpu_exceeded = self.ended.cpu_exceeded;
-        ended.memory_exceeded = self.ended.memory_exceeded;
-        ended.disk_full = self.ended.disk_full;
+    /// Adds what was seen to what the command said, and what it used if it could say nothing.
+    pub(super) fn conclude(&self, mut told: Ended, used: Option<sys::Used>) -> Ended {
+        if let (None, Some(used)) = (told.status, used) {
+            told.user_micros = used.user_micros;
+            told.system_micros = used.system_micros;
+            told.peak_memory = used.max_rss;
+        }
+        told.cpu_exceeded = self.ended.cpu_exceeded;
+        told.memory_exceeded = self.ended.memory_exceeded;
+        told.disk_full = self.ended.disk_full;
         // The kernel forgets the time of what it kills with its pid namespace.
-        ended.user_micros += self.cpu.saturating_sub(ended.user_micros + ended.system_micros);
-        ended.most_processes = ended.most_processes.max(self.ended.most_processes);
-        ended.peak_memory = ended.peak_memory.max(self.ended.peak_memory);
+        told.user_micros += self.cpu.saturating_sub(told.user_micros + told.system_micros);
+        told.most_processes = told.most_processes.max(self.ended.most_processes);
+        told.peak_memory = told.peak_memory.max(self.ended.peak_memory);
+        told
     }
 }
 
@@ -98,32 +109,60 @@ struct Seen {
     threads: u32,
 }
 
-/// Sums over all processes in this `/proc` but the session's first and the command's own pid 1.
-/// Memory that processes share is counted once, at the size of the largest sharer.
-fn sum_processes(proc: &OwnedFd) -> Seen {
-    let Ok(entries) = rustix::fs::Dir::read_from(proc) else { return Seen::default() };
-    let mut seen = Seen::default();
+/// One process of a session.
+#[derive(Clone, Copy, Debug)]
+struct Process {
+    pid: u64,
+    parent: u64,
+    ticks: u64,
+    threads: u64,
+    pages: u64,
+    shared: u64,
+}
+
+/// Sums over the descendants of a command's pid 1, without itself. Orphans are its children, so
+/// that nothing of the command is missed and nothing beside it is counted. Memory that processes
+/// share is counted once, at the size of the largest sharer.
+fn sum_descendants(proc: &OwnedFd, first: libc::pid_t) -> Seen {
+    let processes = processes(proc);
+    let mut tree = vec![u64::try_from(first).unwrap_or(0)];
+    let (mut at, mut seen) = (0, Seen::default());
     let (mut ticks, mut shared) = (0, 0);
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy();
-        if name == "1" || !name.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
+    while let Some(parent) = tree.get(at).copied() {
+        at += 1;
+        for process in processes.iter().filter(|process| process.parent == parent) {
+            tree.push(process.pid);
+            ticks += process.ticks;
+            seen.threads += u32::try_from(process.threads).unwrap_or(0);
+            seen.memory += process.pages.saturating_sub(process.shared);
+            shared = shared.max(process.shared);
         }
-        let stat = read_at(proc, &format!("{name}/stat"));
-        // The command's name is in parentheses and may hold anything, so columns count from there.
-        let stat = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        // Own and waited-for children's user and system time.
-        ticks += (11..15).map(|column| nth_number(stat, column)).sum::<u64>();
-        seen.threads += u32::try_from(nth_number(stat, 17)).unwrap_or(0);
-        let statm = read_at(proc, &format!("{name}/statm"));
-        let pages = |column| nth_number(&statm, column) * rustix::param::page_size() as u64;
-        seen.memory += pages(1).saturating_sub(pages(2));
-        shared = shared.max(pages(2));
     }
-    seen.threads = seen.threads.saturating_sub(1);
-    seen.memory += shared;
+    seen.memory = (seen.memory + shared) * rustix::param::page_size() as u64;
     seen.micros = ticks * 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
     seen
+}
+
+fn processes(proc: &OwnedFd) -> Vec<Process> {
+    let Ok(entries) = rustix::fs::Dir::read_from(proc) else { return Vec::new() };
+    let process = |entry: rustix::fs::DirEntry| {
+        let name = entry.file_name().to_str().ok()?;
+        let pid = name.parse().ok()?;
+        let stat = read_at(proc, &format!("{name}/stat"));
+        // The command's name is in parentheses and may hold anything, so columns count from there.
+        let (_, stat) = stat.rsplit_once(')')?;
+        let statm = read_at(proc, &format!("{name}/statm"));
+        Some(Process {
+            pid,
+            parent: nth_number(stat, 1),
+            // Own and waited-for children's user and system time.
+            ticks: (11..15).map(|column| nth_number(stat, column)).sum(),
+            threads: nth_number(stat, 17),
+            pages: nth_number(&statm, 1),
+            shared: nth_number(&statm, 2),
+        })
+    };
+    entries.flatten().filter_map(process).collect()
 }
 
 fn nth_number(text: &str, column: usize) -> u64 {

@@ -21,12 +21,18 @@
 //! # Who is who
 //! * The **server**, the program that embeds this crate, is never forked.
 //! * The **helper** is a copy of the same program that does nothing but fork; see
-//!   [`helper_main_if_requested`] for how it starts.
-//! * A **session** is a process of the helper's, pid 1 of its own pid namespace, in a root of its
-//!   own: toolchains read-only, one size-capped space in memory for the tree, the home and the
+//!   [`helper_main_if_requested`] for how it starts. It builds the root of all sessions once, and
+//!   keeps network namespaces that are as new.
+//! * A **session** is a process of the helper's, pid 1 of its own pid namespace, in a copy of that
+//!   root: toolchains read-only, one size-capped space in memory for the tree, the home and the
 //!   temporary folders. Everything a session has lives in its namespaces and ends with it.
-//! * A **command** runs in a pid namespace below the session's, as nobody, without capabilities,
-//!   under landlock and seccomp, in cgroups where the machine lets us make some.
+//! * A **seat** is a pair of processes that wait for a command in a pid namespace below the
+//!   session's, as nobody, without capabilities, under landlock and seccomp, in cgroups where the
+//!   machine lets us make some. It is made while the tree is unpacked or the command before runs,
+//!   and takes one command.
+//!
+//! What the host mounts after the helper has started is not seen by sessions; their own binds are
+//! taken when they open.
 //!
 //! # What is visible
 //! `/usr` and its companions, the toolchains of [`NativeConfig`], a few files of `/etc`, the
@@ -54,11 +60,14 @@ mod landlock_rules;
 mod launcher;
 mod link;
 mod meter;
+mod network;
 mod owner;
 mod plan;
+mod prepared;
 mod root;
 mod run;
 mod sandbox;
+mod seat;
 mod seccomp_filter;
 mod session;
 mod supervise;
@@ -66,6 +75,7 @@ mod sys;
 mod toolchain;
 mod unpack;
 mod verdict;
+mod warm;
 mod wire;
 
 pub use crate::common::Check;

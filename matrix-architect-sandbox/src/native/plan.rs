@@ -50,13 +50,13 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 /// The root of every session of a sandbox.
-pub(crate) fn root(config: NativeConfig) -> RootPlan {
+pub(crate) fn root(config: &NativeConfig) -> RootPlan {
     let mut plan = RootPlan::default();
     for path in SYSTEM.into_iter().chain(SETTINGS).chain(LINKS) {
         show(&mut plan, Path::new(path));
     }
     plan.files = FILES.map(|(path, content)| (path.to_owned(), content.to_owned())).into();
-    plan.binds.extend(config.toolchains.binds);
+    plan.binds.extend(config.toolchains.binds.iter().cloned());
     plan
 }
 

@@ -1,8 +1,10 @@
 //! What a session sees as `/`: the toolchains read-only, a private `/dev`, `/proc`, and one
 //! size-capped space in memory for everything that can be written.
 //!
-//! All of it lives in the session's own mount namespace: when the session's processes are gone,
-//! so is it, whatever happened to the server.
+//! What does not differ from session to session is made once, in a mount namespace of its own: the
+//! template. A session enters it, takes a copy for itself, and adds what is its own. All of that
+//! lives in the session's mount namespace: when the session's processes are gone, so is it,
+//! whatever happened to the server.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -10,14 +12,17 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Gid, Mode, OFlags, Uid},
+    fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid},
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
         OpenTreeFlags, UnmountFlags,
     },
 };
 
+use matrix_architect_core::traits::Bind;
+
 use super::{
+    confine,
     fault::{Fault, Step as _},
     sys,
     wire::RootPlan,
@@ -46,45 +51,86 @@ pub(super) fn is_reserved(target: &Path) -> bool {
         || WRITABLE.iter().any(|(_, place, _)| target == Path::new(place))
 }
 
+/// Whether a place is one in which commands write, so that a session can make it for itself.
+pub(super) fn is_writable(target: &Path) -> bool {
+    WRITABLE.iter().any(|(_, place, _)| target.starts_with(place))
+}
+
 /// A place that exists on every machine and that nobody looks at in this mount namespace again.
 const FOUNDATION: &str = "/tmp";
 
-/// Builds the root and moves into it.
-pub(super) fn build(plan: &RootPlan, disk: u64, user: Option<u32>) -> Result<Scratch, Fault> {
+/// Builds a root in this process's own mount namespace and moves into it. What a session has for
+/// itself, its writable space and `/proc`, has its places and is not there yet.
+pub(super) fn build(plan: &RootPlan) -> Result<(), Fault> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("making the mounts private")?;
     // Before the foundation hides what is below it.
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
-        | MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let mut binds = Vec::with_capacity(plan.binds.len() + DEVICES.len());
+    let mut binds = Vec::with_capacity(plan.binds.len() + DEVICES.len() + 1);
     for bind in &plan.binds {
-        binds.push((take(&bind.source, attributes)?, bind.target.clone()));
+        binds.push((take(bind)?, bind.target.clone()));
     }
     for device in DEVICES {
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let path = Path::new("/dev").join(device);
-        binds.push((take(&path, attributes)?, path));
+        binds.push((clone_of(&path, attributes)?, path));
     }
-    let base = tmpfs(&[("size", "1m"), ("nr_inodes", "4096"), ("mode", "0755")], true)?;
+    if !confine::is_in_first_users() {
+        // A user namespace gets a new /proc only while it sees a whole one.
+        let path = PathBuf::from("/proc");
+        binds.push((clone_of(&path, MountAttrFlags::MOUNT_ATTR_NOSUID)?, path));
+    }
+    let base = tmpfs(&[("size", "1m"), ("nr_inodes", "4096"), ("mode", "0755")])?;
     attach(base.as_fd(), CWD, Path::new(FOUNDATION)).step("mounting the new root")?;
     rustix::process::fchdir(&base).step("entering the new root")?;
     furnish(plan)?;
-    let scratch = Scratch::create(disk, user)?;
-    for (mount, target) in &binds {
-        place(mount, target, user)?;
+    for place in WRITABLE.iter().map(|(_, place, _)| *place).chain(["/proc"]) {
+        make_directories(&relative(Path::new(place))).step("making a place in the new root")?;
     }
-    proc(Path::new("proc"))?;
+    for (mount, target) in &binds {
+        place(mount, &relative(target), None).map_err(|fault| fault.on(target.display()))?;
+    }
     rustix::process::pivot_root(".", ".").step("pivoting into the new root")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step("leaving the host's root")?;
     rustix::process::chdir("/").step("entering the new root")?;
     sys::set_mount_attributes(base.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into(), false)
-        .step("making the new root read-only")?;
-    Ok(scratch)
+        .step("making the new root read-only")
+}
+
+/// Adds what is a session's own to its copy of the template: the writable space, what is shown in
+/// it, and `/proc`.
+pub(super) fn complete(
+    disk: u64,
+    user: Option<u32>,
+    binds: &[(OwnedFd, PathBuf)],
+) -> Result<(Scratch, OwnedFd), Fault> {
+    let scratch = Scratch::create(disk, user)?;
+    for (mount, target) in binds {
+        place(mount, target, user).map_err(|fault| fault.on(target.display()))?;
+    }
+    let proc = new_proc(&[], MountAttrFlags::empty())?;
+    let below = rustix::fs::statfs(PROC).step("looking at /proc")?;
+    if below.f_type == libc::PROC_SUPER_MAGIC {
+        // The host's, which was there to be seen while ours was made.
+        rustix::mount::unmount(PROC, UnmountFlags::DETACH).step("leaving the host's /proc")?;
+    }
+    attach(proc.as_fd(), CWD, Path::new(PROC)).step("mounting /proc")?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open(PROC, flags, Mode::empty()).step("opening the session's /proc")?;
+    Ok((scratch, proc))
+}
+
+const PROC: &str = "/proc";
+
+/// A detached, read-only copy of a host path to be shown inside.
+pub(super) fn take(bind: &Bind) -> Result<OwnedFd, Fault> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    clone_of(&bind.source, attributes)
 }
 
 /// A detached, restricted copy of a host path with all that is mounted below it.
-fn take(source: &Path, attributes: MountAttrFlags) -> Result<OwnedFd, Fault> {
+fn clone_of(source: &Path, attributes: MountAttrFlags) -> Result<OwnedFd, Fault> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
@@ -97,23 +143,20 @@ fn take(source: &Path, attributes: MountAttrFlags) -> Result<OwnedFd, Fault> {
     Ok(tree)
 }
 
-/// Mounts a taken path where it belongs, making the place for it.
-fn place(mount: &OwnedFd, target: &Path, user: Option<u32>) -> Result<(), Fault> {
-    let inside = relative(target);
-    let owner = owner_of(target, user);
+/// Mounts a taken path where it belongs, making the place for it. Directories on the way that were
+/// missing belong to `owner`: commands may write beside what is shown in their writable places.
+fn place(mount: &OwnedFd, target: &Path, owner: Option<u32>) -> Result<(), Fault> {
     let found = rustix::fs::fstat(mount).step("looking at a host path")?;
     let made = if rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir() {
-        make_directories_of(&inside, owner)
+        make_directories_of(target, owner)
     } else {
-        let parent = inside.parent().map_or(Ok(()), |parent| make_directories_of(parent, owner));
+        let parent = target.parent().map_or(Ok(()), |parent| make_directories_of(parent, owner));
         parent.and_then(|()| {
             let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-            rustix::fs::open(&inside, flags, Mode::from_raw_mode(0o444)).map(drop)
+            rustix::fs::open(target, flags, Mode::from_raw_mode(0o444)).map(drop)
         })
     };
-    made.and_then(|()| attach(mount.as_fd(), CWD, &inside))
-        .step("showing a host path inside")
-        .map_err(|fault| fault.on(target.display()))
+    made.and_then(|()| attach(mount.as_fd(), CWD, target)).step("showing a host path inside")
 }
 
 /// The same place under the current directory, which is the new root.
@@ -139,12 +182,6 @@ fn make_directories_of(path: &Path, owner: Option<u32>) -> rustix::io::Result<()
         }
     }
     Ok(())
-}
-
-/// Whom a directory made on the way to `target` belongs to: commands may write beside what is
-/// shown in their writable places.
-fn owner_of(target: &Path, user: Option<u32>) -> Option<u32> {
-    user.filter(|_| WRITABLE.iter().any(|(_, writable, _)| target.starts_with(writable)))
 }
 
 /// Links and small files, and the standard places of `/dev`.
@@ -176,11 +213,8 @@ fn furnish(plan: &RootPlan) -> Result<(), Fault> {
     Ok(())
 }
 
-fn tmpfs(options: &[(&str, &str)], executable: bool) -> Result<OwnedFd, Fault> {
-    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    if !executable {
-        attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    }
+fn tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, Fault> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     file_system("tmpfs", options, attributes).step("making a file system in memory")
 }
 
@@ -201,52 +235,35 @@ fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> rustix::io::Resu
     rustix::mount::move_mount(mount, "", at, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-/// Mounts a `/proc` of the current pid namespace.
-fn proc(at: &Path) -> Result<(), Fault> {
-    make_directories(at).step("making /proc")?;
-    let mount = new_proc()?;
-    attach(mount.as_fd(), CWD, at).step("mounting /proc")
-}
-
-fn new_proc() -> Result<OwnedFd, Fault> {
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+/// A detached `/proc` of the current pid namespace.
+fn new_proc(options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Fault> {
+    let always = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    file_system("proc", &[], attributes).step("making a /proc")
+    file_system("proc", options, always | attributes).step("making a /proc")
 }
 
 /// Files of `/proc` that tell about the host, not about the command.
-const MASKED: [&str; 6] = [
-    "/proc/kallsyms",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/key-users",
-    "/proc/timer_list",
-    "/proc/sysrq-trigger",
-];
+const MASKED: [&str; 3] = ["/proc/kallsyms", "/proc/keys", "/proc/key-users"];
 
-/// Replaces the session's `/proc` by the command's, read-only, and returns one that can be
-/// written, which is attached nowhere.
-pub(super) fn fresh_proc() -> Result<OwnedFd, Fault> {
-    let writable = new_proc()?;
-    // The session's own must be there until here: a user namespace gets a new one only while it
-    // already sees a whole one.
-    let shown = new_proc()?;
-    sys::set_mount_attributes(
-        shown.as_fd(),
-        MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into(),
-        false,
-    )
-    .step("making /proc read-only")?;
-    rustix::mount::unmount("/proc", UnmountFlags::DETACH).step("leaving the session's /proc")?;
-    attach(shown.as_fd(), CWD, Path::new("/proc")).step("mounting /proc")?;
-    for path in MASKED {
-        match rustix::mount::mount_bind("/dev/null", path) {
+/// More of them, which only the host's root may open.
+const MASKED_FROM_ROOT: [&str; 3] = ["/proc/kcore", "/proc/timer_list", "/proc/sysrq-trigger"];
+
+/// Covers the session's `/proc` by the command's, which is read-only and shows a process only to
+/// who may look into it: not the command's pid 1. Nobody inside can take the cover away: that needs
+/// a capability over this mount namespace.
+pub(super) fn cover_proc(user: Option<u32>) -> Result<(), Fault> {
+    let shown = new_proc(&[("hidepid", "2")], MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+    attach(shown.as_fd(), CWD, Path::new(PROC)).step("mounting /proc")?;
+    // Without a user of its own a command might be the host's root, if without capabilities.
+    let more = if user.is_none() { &MASKED_FROM_ROOT[..] } else { &[] };
+    for path in MASKED.iter().chain(more) {
+        match rustix::mount::mount_bind("/dev/null", *path) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
             Err(cause) => return Err(Fault::new("masking a file of /proc", &cause.into()).on(path)),
         }
     }
-    Ok(writable)
+    Ok(())
 }
 
 /// The one space of a session that can be written: a file system in memory, capped in bytes and
@@ -262,18 +279,17 @@ impl Scratch {
         let inodes = inodes(size).to_string();
         let bytes = size.to_string();
         let options = [("size", bytes.as_str()), ("nr_inodes", &inodes), ("mode", "0755")];
-        let root = tmpfs(&options, true)?;
-        let hidden = Path::new("./.writable");
-        make_directories(hidden).step("making the writable space")?;
-        attach(root.as_fd(), CWD, hidden).step("mounting the writable space")?;
+        let root = tmpfs(&options)?;
         for (name, target, mode) in WRITABLE {
-            let directory = Self::directory(&root, name, mode, user)
+            Self::directory(&root, name, mode, user)
                 .step("making a writable directory")
                 .map_err(|fault| fault.on(target))?;
-            place(&directory, Path::new(target), None)?;
         }
-        rustix::mount::unmount(hidden, UnmountFlags::DETACH).step("hiding the writable space")?;
-        rustix::fs::rmdir(hidden).step("hiding the writable space")?;
+        for (directory, target) in Self::parts(&root).step("dividing the writable space")? {
+            attach(directory.as_fd(), CWD, Path::new(target))
+                .step("mounting the writable space")
+                .map_err(|fault| fault.on(target))?;
+        }
         let scratch = Self { root, size };
         scratch.check()?;
         Ok(scratch)
@@ -294,15 +310,31 @@ impl Scratch {
         name: &str,
         mode: u32,
         user: Option<u32>,
-    ) -> rustix::io::Result<OwnedFd> {
+    ) -> rustix::io::Result<()> {
         rustix::fs::mkdirat(root, name, Mode::from_raw_mode(mode))?;
-        rustix::fs::chmodat(root, name, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())?;
+        rustix::fs::chmodat(root, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
         if let Some(id) = user {
             let owner = (Some(Uid::from_raw(id)), Some(Gid::from_raw(id)));
-            rustix::fs::chownat(root, name, owner.0, owner.1, rustix::fs::AtFlags::empty())?;
+            rustix::fs::chownat(root, name, owner.0, owner.1, AtFlags::empty())?;
         }
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        rustix::mount::open_tree(root, name, flags)
+        Ok(())
+    }
+
+    /// Its directories, each as a mount of its own, and where they belong. Before Linux 6.15 parts
+    /// can only be taken of what is mounted somewhere.
+    fn parts(root: &OwnedFd) -> rustix::io::Result<Vec<(OwnedFd, &'static str)>> {
+        let take = |(name, target, _): &(&'static str, &'static str, u32)| {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            Ok((rustix::mount::open_tree(root, *name, flags)?, *target))
+        };
+        let parts = WRITABLE.iter().map(take).collect();
+        if !matches!(parts, Err(rustix::io::Errno::INVAL)) {
+            return parts;
+        }
+        attach(root.as_fd(), CWD, Path::new(TREE))?;
+        let parts = WRITABLE.iter().map(take).collect();
+        rustix::mount::unmount(TREE, UnmountFlags::DETACH)?;
+        parts
     }
 
     /// Gives the space another size and reads back that it has it.

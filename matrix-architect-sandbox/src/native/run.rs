@@ -4,7 +4,6 @@ use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
     pin::pin,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,10 +17,11 @@ use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use super::{
     cgroup::{Controller, Group, Version},
+    prepared::Prepared,
     sandbox::Shared,
     session::{Line, NativeSession},
     verdict,
-    wire::{self, Ended, Reply, Request, Rlimits, RunRequest},
+    wire::{self, Ended, Program, Reply, Request, RunRequest},
 };
 use crate::common::{
     Asked, Capped, check_command, check_limits, not_executable, not_found, refuse_absent, report,
@@ -40,10 +40,10 @@ pub(super) async fn run(
     check_command(command)?;
     let limits = command.limits.as_ref().unwrap_or(&session.spec.limits).clone();
     check_limits(&limits)?;
-    let (_turn, line, unfinished) = session.turn().await?;
-    let (shared, bounds) = (Arc::clone(&session.shared), limits.clone());
-    let group = make_group(move || shared.group(&bounds)).await?;
-    let enforcement = enforcement(&session.shared, Some(&group), &limits);
+    let (mut turn, line, unfinished) = session.turn().await?;
+    let shared = &session.shared;
+    let Prepared { group, .. } = turn.take(shared, &line, &limits).await?;
+    let enforcement = enforcement(shared, Some(&group), &limits);
     if !session.spec.allow_degraded
         && let Err(refused) = refuse_absent(&enforcement)
     {
@@ -52,6 +52,7 @@ pub(super) async fn run(
     }
     let started = Instant::now();
     let (stdout, stderr) = start(session, &line, command, &limits, &group).await?;
+    turn.look_ahead(shared, &line, &limits).await;
     let mut watched = Watched { line: &line, capped: Capped::new(limits.output), asked: None };
     let reply = watched.follow(stdout, stderr, output, cancel, limits.wall).await?;
     let wall = started.elapsed();
@@ -74,14 +75,17 @@ pub(super) async fn run(
 }
 
 /// Makes a command's cgroups where it may block.
-pub(crate) async fn make_group(
-    make: impl FnOnce() -> io::Result<Group> + Send + 'static,
-) -> Result<Group> {
-    tokio::task::spawn_blocking(make).await.map_err(io::Error::other).flatten().map_err(|cause| {
-        Error::new(ErrorKind::Unavailable, "the command's cgroups could not be made")
-            .advice("check the limits and that the server may write its cgroup")
-            .source(cause)
-    })
+pub(crate) async fn make_group<T: Send + 'static>(
+    make: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(make).await.map_err(io::Error::other).flatten().map_err(no_group)
+}
+
+/// The error of whoever could not make a command's cgroups.
+pub(super) fn no_group(cause: io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the command's cgroups could not be made")
+        .advice("check the limits and that the server may write its cgroup")
+        .source(cause)
 }
 
 /// How each layer and limit of a command is held.
@@ -135,10 +139,8 @@ async fn start(
     // A session that watches memory itself watches CPU time with it.
     let meter = if request.memory == 0 { group.meter() } else { None };
     request.meter = meter.is_some();
-    let memberships = group.memberships().map_err(short)?;
     let mut with = vec![stdin.as_fd(), write_stdout.as_fd(), write_stderr.as_fd()];
     with.extend(meter.as_ref().map(|meter| meter.as_fd()));
-    with.extend(memberships.iter().map(|membership| membership.as_fd()));
     line.link.send(&Request::Run(request), &with).await?;
     Ok((stdout, stderr))
 }
@@ -155,33 +157,15 @@ fn request(
     env.extend(command.env.clone());
     let memory_is_held = group.held(Controller::Memory).is_some();
     RunRequest {
-        argv: command.argv.clone(),
-        env,
-        cwd: command.cwd.as_ref().map(ToString::to_string),
-        rlimits: rlimits(limits, group),
+        program: Program {
+            argv: command.argv.clone(),
+            env,
+            cwd: command.cwd.as_ref().map(ToString::to_string),
+        },
         cpu_micros: u64::try_from(limits.cpu.as_micros()).unwrap_or(u64::MAX),
         memory: if memory_is_held { 0 } else { limits.memory },
         disk: limits.disk,
         meter: false,
-        counting: group.held(Controller::Pids).is_none(),
-    }
-}
-
-/// How many more processes the rlimit allows than the cgroup, so that it is the cgroup that
-/// refuses, and counts what it refused.
-const PROCESSES_BEYOND: u64 = 16;
-
-fn rlimits(limits: &Limits, group: &Group) -> Rlimits {
-    let processes = u64::from(limits.processes);
-    let pids_are_held = group.held(Controller::Pids).is_some();
-    let memory_is_held = group.held(Controller::Memory).is_some();
-    Rlimits {
-        cpu_seconds: limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0),
-        file_size: limits.file_size,
-        open_files: u64::from(limits.open_files),
-        processes: if pids_are_held { processes + PROCESSES_BEYOND } else { processes },
-        // What one process can take between two looks of the watch.
-        data: if memory_is_held { 0 } else { limits.memory.saturating_mul(2) },
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,10 +24,10 @@ use super::{
     confine, doctor,
     fault::Fault,
     launcher::Launcher,
-    link::AsyncLink,
     plan, run,
     session::NativeSession,
-    wire::{Layer, OpenRequest, Reply, RootPlan},
+    warm::{Pool, Standing},
+    wire::{Layer, OpenRequest},
 };
 use crate::common::{check_limits, refuse_absent, report};
 use crate::egress::Proxy;
@@ -43,8 +42,8 @@ pub(super) struct Shared {
     pub(super) launcher: Launcher,
     pub(super) hierarchies: Hierarchies,
     pub(super) environment: BTreeMap<String, String>,
-    root: RootPlan,
-    proxy: Proxy,
+    pub(super) warm: Pool,
+    pub(super) proxy: Proxy,
     users: Users,
     lacking: Vec<(Layer, Fault)>,
     count: AtomicU64,
@@ -56,21 +55,25 @@ impl NativeSandbox {
     /// # Errors
     /// `Invalid` for a bad configuration; `Unsupported` if this machine forbids what no session
     /// can do without (mounts, processes, users); `Unavailable` if the helper cannot be started.
+    #[expect(clippy::needless_pass_by_value, reason = "what is configured belongs to the sandbox")]
     pub fn new(config: NativeConfig) -> Result<Self> {
         config.validate()?;
-        let launcher = Launcher::start()?;
+        let (environment, warm) = (plan::environment(&config), Pool::new(config.warm_sessions));
+        let launcher = Launcher::start(plan::root(&config))?;
         let mut shared = Shared {
             hierarchies: Hierarchies::probe(&config, launcher.owner()),
             launcher,
-            environment: plan::environment(&config),
+            environment,
+            warm,
             proxy: Proxy::new(config.proxy.clone()),
-            root: plan::root(config),
             users: Users::find(),
             lacking: Vec::new(),
             count: AtomicU64::new(1),
         };
         shared.lacking = doctor::prove(&shared)?;
-        Ok(Self(Arc::new(shared)))
+        let shared = Arc::new(shared);
+        shared.warm.fill(&shared);
+        Ok(Self(shared))
     }
 }
 
@@ -84,6 +87,9 @@ impl NativeSandbox {
 impl Shared {
     /// The cgroups of one command, bounded.
     pub(super) fn group(&self, limits: &Limits) -> std::io::Result<Group> {
+        if let Some(group) = self.hierarchies.reuse(limits) {
+            return Ok(group);
+        }
         self.hierarchies.create(&self.launcher.owner().name(self.next()), limits)
     }
 
@@ -95,7 +101,7 @@ impl Shared {
     /// What a session is asked to be.
     pub(super) fn request(&self, disk: u64) -> OpenRequest {
         OpenRequest {
-            root: self.root.clone(),
+            binds: Vec::new(),
             disk,
             user: self.users.next(self.next()),
             without: self.lacking.iter().map(|(layer, _)| *layer).collect(),
@@ -201,13 +207,16 @@ impl Sandbox for NativeSandbox {
         if !spec.allow_degraded {
             refuse_absent(&layers)?;
         }
+        if let Some(standing) = self.0.warm.adopt(spec) {
+            match NativeSession::open(&self.0, standing, tree, spec).await {
+                Err(gone) if gone.is_retryable() => {}
+                opened => return opened.map(|session| Box::new(session) as Box<dyn Session>),
+            }
+        }
         let mut request = self.0.request(spec.limits.disk);
-        request.root.binds.extend(spec.binds.iter().cloned());
-        let link = self.0.launcher.open(&request)?.into_async()?;
-        let pidfd = stands(&link).await?;
-        let mut session = NativeSession::new(Arc::clone(&self.0), link, pidfd, spec.clone())?;
-        session.let_out(&self.0.proxy).await?;
-        session.fill(tree).await?;
+        request.binds.clone_from(&spec.binds);
+        let standing = Standing { link: self.0.launcher.open(request)?, prepared: None };
+        let session = NativeSession::open(&self.0, standing, tree, spec).await?;
         Ok(Box::new(session))
     }
 
@@ -216,19 +225,5 @@ impl Sandbox for NativeSandbox {
         tokio::task::spawn_blocking(move || shared.hierarchies.reap())
             .await
             .map_err(|cause| Error::unexpected("reaping sandbox sessions failed").source(cause))
-    }
-}
-
-/// Waits until the session stands and takes the pidfd of its first process.
-async fn stands(link: &AsyncLink) -> Result<OwnedFd> {
-    match link.prompt_answer().await? {
-        (Reply::Ready(lacking), mut with) => {
-            if let Some((_, fault)) = lacking.into_iter().next() {
-                return Err(fault.into_error());
-            }
-            with.pop().ok_or_else(|| Error::unexpected("a sandbox session came without its pidfd"))
-        }
-        (Reply::Failed(fault), _) => Err(fault.into_error()),
-        _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
     }
 }

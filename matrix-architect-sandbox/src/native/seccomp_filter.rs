@@ -108,48 +108,49 @@ const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6
 /// `personality` values that ask or that debuggers and old programs use.
 const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
 
-/// Compiled programs, applied one after the other; the strictest answer counts.
-#[derive(Debug)]
-pub(crate) struct Filters(Vec<BpfProgram>);
+/// The compiled program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filters(BpfProgram);
 
 impl Filters {
     pub(crate) fn compile() -> Result<Self, Fault> {
-        programs().map(Self).map_err(|cause| {
+        program().map(Self).map_err(|cause| {
             Fault::new("compiling the system call filter", &io::Error::other(cause))
         })
     }
 
-    /// The programs as other loaders take them: `struct sock_filter` after `struct sock_filter`,
-    /// in the machine's byte order.
+    /// The program as other loaders take it: `struct sock_filter` after `struct sock_filter`, in
+    /// the machine's byte order.
     #[cfg(feature = "bwrap")]
-    pub(crate) fn programs(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let bytes = |filter: &sock_filter| {
             let [code, more] = filter.code.to_ne_bytes();
             let [a, b, c, d] = filter.k.to_ne_bytes();
             [code, more, filter.jt, filter.jf, a, b, c, d]
         };
-        self.0.iter().map(|program| program.iter().flat_map(bytes).collect()).collect()
+        self.0.iter().flat_map(bytes).collect()
     }
 
-    /// Puts the calling thread under the filters for good.
+    /// Puts the calling thread under the filter for good.
     pub(super) fn apply(&self) -> Result<(), Fault> {
-        for program in &self.0 {
-            seccompiler::apply_filter(program).map_err(|cause| {
-                Fault::new("applying the system call filter", &io::Error::other(cause))
-            })?;
-        }
-        Ok(())
+        seccompiler::apply_filter(&self.0).map_err(|cause| {
+            Fault::new("applying the system call filter", &io::Error::other(cause))
+        })
     }
 }
 
-fn programs() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
-    let filter = |rules, answer: libc::c_int| -> Result<BpfProgram, seccompiler::BackendError> {
-        let errno = SeccompAction::Errno(answer.cast_unsigned());
-        let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-        SeccompFilter::new(rules, SeccompAction::Allow, errno, arch)?.try_into()
-    };
-    let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    Ok(vec![filter(denied()?, libc::EPERM)?, filter(absent, libc::ENOSYS)?, numbers()])
+/// How a compiled program begins: it loads the architecture, goes on if it is the right one, and
+/// ends the process otherwise.
+const ENTRY: usize = 3;
+
+/// One program, because each one is looked through at every call.
+fn program() -> Result<BpfProgram, seccompiler::BackendError> {
+    let errno = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter = SeccompFilter::new(denied()?, SeccompAction::Allow, errno, arch)?;
+    let mut program: BpfProgram = filter.try_into()?;
+    program.splice(ENTRY..ENTRY, numbers());
+    Ok(program)
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -182,21 +183,42 @@ fn denied() -> Result<Rules, seccompiler::BackendError> {
     Ok(rules)
 }
 
-/// Judges the call's number alone: x32's bit ends the process, unknown numbers are absent.
+/// Judges the call's number alone: x32's bit ends the process, unknown numbers and `clone3` are
+/// absent.
 fn numbers() -> BpfProgram {
     const X32: u32 = 0x4000_0000;
     let instruction =
         |code: u32, jt, jf, k| sock_filter { code: u16::try_from(code).unwrap_or(0), jt, jf, k };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let at_least = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+    let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let answer = libc::BPF_RET | libc::BPF_K;
+    let clone3 = u32::try_from(libc::SYS_clone3).unwrap_or(u32::MAX);
     vec![
         // The number is the first word of `struct seccomp_data`.
         instruction(load, 0, 0, 0),
-        instruction(at_least, 2, 0, X32),
-        instruction(at_least, 2, 0, NEWEST + 1),
-        instruction(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
+        instruction(at_least, 0, 1, X32),
         instruction(answer, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
+        instruction(at_least, 1, 0, NEWEST + 1),
+        instruction(equal, 0, 1, clone3),
         instruction(answer, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiled_program_begins_with_the_architecture_alone() {
+        let Filters(program) = Filters::compile().unwrap();
+        let codes: Vec<_> = program[..=ENTRY].iter().map(|step| u32::from(step.code)).collect();
+        let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        let answer = libc::BPF_RET | libc::BPF_K;
+        assert_eq!(codes, [load, equal, answer, load]);
+        assert_eq!((program[0].k, program[ENTRY].k), (4, 0), "architecture, then number");
+        assert_eq!((program[1].jt, program[1].jf), (1, 0));
+        assert_eq!(program[2].k, libc::SECCOMP_RET_KILL_PROCESS);
+    }
 }

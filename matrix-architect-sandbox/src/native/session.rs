@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{
-        ByteStream, Cancel, Collect, Command, Connection, Exit, Network, Output, Service,
+        ByteStream, Cancel, Collect, Command, Connection, Exit, Limits, Network, Output, Service,
         ServiceState, Session, SessionSpec, Tree,
     },
 };
@@ -27,13 +27,14 @@ use tokio::{
 use super::{
     door::Door,
     link::AsyncLink,
+    prepared::Prepared,
     run,
     sandbox::Shared,
     sys,
+    warm::Standing,
     wire::{CollectRequest, Reply, Request},
 };
 use crate::common::too_large;
-use crate::egress::Proxy;
 
 /// How long the end of a session's processes may take.
 const END: Duration = Duration::from_secs(10);
@@ -46,8 +47,15 @@ pub(super) struct NativeSession {
     /// The way out, if there is one.
     pub(super) door: Option<Door>,
     line: Arc<Line>,
-    /// One command at a time.
-    turn: Arc<Mutex<()>>,
+    /// One command at a time, and what is ready for the next.
+    turn: Arc<Mutex<Turn>>,
+}
+
+/// What whoever has the session's turn may use.
+#[derive(Debug)]
+pub(super) struct Turn {
+    prepared: Option<Prepared>,
+    commands: u64,
 }
 
 /// The connection to the session's first process, which ends with it.
@@ -101,55 +109,117 @@ impl Drop for Unfinished {
 }
 
 impl NativeSession {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        link: AsyncLink,
-        pidfd: OwnedFd,
-        spec: SessionSpec,
+    /// Takes a session into use: unpacks the tree and makes ready for the first command, while the
+    /// session may still be building itself.
+    pub(super) async fn open(
+        shared: &Arc<Shared>,
+        standing: Standing,
+        tree: &dyn Tree,
+        spec: &SessionSpec,
     ) -> Result<Self> {
-        let pidfd = sys::watch(pidfd).map_err(|cause| {
+        let link = standing.link.into_async()?;
+        let limits = &spec.limits;
+        let asked = async {
+            // First what takes longest.
+            let prepared = match standing.prepared.filter(|made| made.fits(limits)) {
+                Some(prepared) => prepared,
+                None => prepare(shared, &link, limits).await?,
+            };
+            fill(&link, limits.disk, tree).await.map(|()| prepared)
+        };
+        let asked = asked.await;
+        // A session that does not stand says why, which is more than that it cannot be asked.
+        let pidfd = sys::watch(stands(&link).await?).map_err(|cause| {
             Error::new(ErrorKind::Unavailable, "a sandbox session cannot be watched").source(cause)
         })?;
-        let line = Arc::new(Line { link, pidfd, cut: AtomicBool::new(false) });
-        Ok(Self { shared, spec, door: None, line, turn: Arc::default() })
-    }
-
-    /// Opens the way out that the session was promised.
-    pub(super) async fn let_out(&mut self, proxy: &Proxy) -> Result<()> {
-        if let Network::Egress(egress) = &self.spec.network {
-            self.door = Some(Door::open(&self.line.link, proxy, egress).await?);
-        }
-        Ok(())
-    }
-
-    /// Unpacks the tree into the session.
-    pub(super) async fn fill(&self, tree: &dyn Tree) -> Result<()> {
-        let (_turn, line, unfinished) = self.turn().await?;
-        let (read, write) = pipe_pair()?;
-        let mut writer = pipe::Sender::from_owned_fd(write).map_err(no_pipe)?;
-        line.link.send(&Request::Unpack, &[read.as_fd()]).await?;
-        drop(read);
-        let mut archive = tree.pack().await?;
-        while let Some(piece) = archive.next().await {
-            // A session that gave up has said why, or will.
-            if writer.write_all(&piece?).await.is_err() {
-                break;
-            }
-        }
-        drop(writer);
-        match line.link.prompt_answer().await?.0 {
-            Reply::Done => unfinished.finish(),
+        let prepared = asked?;
+        match link.prompt_answer().await?.0 {
+            Reply::Done => {}
             Reply::Failed(fault) => return Err(fault.into_error()),
             _ => return Err(Error::unexpected("a sandbox session spoke out of turn")),
         }
-        Ok(())
+        let door = match &spec.network {
+            Network::Egress(egress) => Some(Door::open(&link, &shared.proxy, egress).await?),
+            _ => None,
+        };
+        let line = Arc::new(Line { link, pidfd, cut: AtomicBool::new(false) });
+        let turn = Arc::new(Mutex::new(Turn { prepared: Some(prepared), commands: 0 }));
+        Ok(Self { shared: Arc::clone(shared), spec: spec.clone(), door, line, turn })
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
-    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Arc<Line>, Unfinished)> {
+    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<Turn>, Arc<Line>, Unfinished)> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         self.line.check()?;
         Ok((turn, Arc::clone(&self.line), Unfinished(Some(Arc::clone(&self.line)))))
+    }
+}
+
+impl Turn {
+    /// What is ready for a command with these limits, or is made so now.
+    pub(super) async fn take(
+        &mut self,
+        shared: &Arc<Shared>,
+        line: &Line,
+        limits: &Limits,
+    ) -> Result<Prepared> {
+        self.commands += 1;
+        match self.prepared.take().filter(|made| made.fits(limits)) {
+            Some(prepared) => Ok(prepared),
+            None => prepare(shared, &line.link, limits).await,
+        }
+    }
+
+    /// Makes ready for another command like the last one, in a session that has shown that it has
+    /// more than one.
+    pub(super) async fn look_ahead(&mut self, shared: &Arc<Shared>, line: &Line, limits: &Limits) {
+        if self.commands > 1 {
+            // What fails now is tried again when it is needed, and told then.
+            self.prepared = prepare(shared, &line.link, limits).await.ok();
+        }
+    }
+}
+
+async fn prepare(shared: &Arc<Shared>, link: &AsyncLink, limits: &Limits) -> Result<Prepared> {
+    let ready = Prepared::reusing(shared, limits).map_err(run::no_group)?;
+    let (prepared, preparation) = if let Some(ready) = ready {
+        ready
+    } else {
+        let (shared, limits) = (Arc::clone(shared), limits.clone());
+        run::make_group(move || Prepared::new(&shared, &limits)).await?
+    };
+    let (request, with) = preparation.message();
+    link.send(request, &with).await?;
+    Ok(prepared)
+}
+
+/// Has the tree unpacked; the reply is still to come.
+async fn fill(link: &AsyncLink, disk: u64, tree: &dyn Tree) -> Result<()> {
+    let (read, write) = pipe_pair()?;
+    let mut writer = pipe::Sender::from_owned_fd(write).map_err(no_pipe)?;
+    link.send(&Request::Unpack { disk }, &[read.as_fd()]).await?;
+    drop(read);
+    let mut archive = tree.pack().await?;
+    while let Some(piece) = archive.next().await {
+        // A session that gave up has said why, or will.
+        if writer.write_all(&piece?).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the session stands and takes the pidfd of its first process.
+async fn stands(link: &AsyncLink) -> Result<OwnedFd> {
+    match link.prompt_answer().await? {
+        (Reply::Ready(lacking), mut with) => {
+            if let Some((_, fault)) = lacking.into_iter().next() {
+                return Err(fault.into_error());
+            }
+            with.pop().ok_or_else(|| Error::unexpected("a sandbox session came without its pidfd"))
+        }
+        (Reply::Failed(fault), _) => Err(fault.into_error()),
+        _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
     }
 }
 
@@ -206,7 +276,13 @@ impl Session for NativeSession {
         }
         let _ = self.line.link.send(&Request::Close, &[]).await;
         self.line.cut();
-        if tokio::time::timeout(END, self.line.pidfd.readable()).await.is_ok() {
+        let ended = tokio::time::timeout(END, self.line.pidfd.readable()).await;
+        if self.shared.warm.is_used() {
+            let shared = Arc::clone(&self.shared);
+            // Nobody waits for it.
+            drop(tokio::task::spawn_blocking(move || shared.warm.fill(&shared)));
+        }
+        if ended.is_ok() {
             return Ok(());
         }
         let killed = rustix::process::pidfd_send_signal(
@@ -234,7 +310,7 @@ struct Collecting {
     reader: pipe::Receiver,
     line: Arc<Line>,
     unfinished: Unfinished,
-    _turn: OwnedMutexGuard<()>,
+    _turn: OwnedMutexGuard<Turn>,
 }
 
 impl Collecting {

@@ -1,10 +1,6 @@
 //! Watching the children of a session to their ends.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    os::fd::OwnedFd,
-};
+use std::{io, os::fd::OwnedFd};
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -21,9 +17,10 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) child: sys::Child,
-    /// Where it says how it ended.
-    pub(super) report: OwnedFd,
     pub(super) kind: Kind,
+    /// Where it says how it ended; `None` once all is said.
+    pub(super) report: Option<OwnedFd>,
+    said: Vec<u8>,
 }
 
 /// What a child is for.
@@ -33,9 +30,11 @@ pub(super) enum Kind {
     Command(Meter),
     /// A piece of our own code that the server waits for.
     Errand,
+    /// What nobody waits for: a seat that was not needed, a pid 1 whose command has been told.
+    Dismissed,
 }
 
-/// Writes a report for [`Watched::conclude`]; short enough to be written at once.
+/// Writes a line of a child's report; short enough to be written at once.
 pub(super) fn report(pipe: &OwnedFd, what: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(what)?;
     line.push(b'\n');
@@ -44,6 +43,10 @@ pub(super) fn report(pipe: &OwnedFd, what: &impl Serialize) -> io::Result<()> {
 }
 
 impl Watched {
+    pub(super) const fn new(child: sys::Child, kind: Kind, report: OwnedFd) -> Self {
+        Self { child, kind, report: Some(report), said: Vec::new() }
+    }
+
     /// Whether it has to be looked at from time to time.
     pub(super) const fn is_metered(&self) -> bool {
         matches!(self.kind, Kind::Command(_))
@@ -63,38 +66,49 @@ impl Watched {
         let _ = rustix::process::pidfd_send_signal(&self.child.pidfd, Signal::KILL);
     }
 
-    /// Takes the report of a child that has ended.
-    pub(super) fn conclude(mut self, scratch: &Scratch) -> Result<Reply, Fault> {
-        self.look(scratch);
-        let reaped = sys::wait(self.child.pid).step("waiting for the command")?;
-        let meter = match self.kind {
-            Kind::Errand => return read_report::<Reply>(self.report)?.ok_or_else(killed),
-            Kind::Command(meter) => meter,
+    /// Takes what it has said since; must not be called when it might have said nothing.
+    pub(super) fn hear(&mut self) {
+        let Some(report) = &self.report else { return };
+        let mut text = [0; 8 << 10];
+        match rustix::io::retry_on_intr(|| rustix::io::read(report, &mut text)) {
+            Ok(length) if length > 0 => self.said.extend_from_slice(&text[..length]),
+            _ => self.report = None,
+        }
+    }
+
+    /// Whether its pid 1 has said that nothing of the command is alive any more.
+    pub(super) fn is_alone(&self) -> bool {
+        let alone = |line| matches!(serde_json::from_slice(line), Ok(Ok::<Ended, Fault>(ended)) if ended.alone);
+        self.is_metered() && self.said.split(|byte| *byte == b'\n').any(alone)
+    }
+
+    /// What the server is told. Call it when the child has ended, with what it used, or when it
+    /// is alone.
+    pub(super) fn conclude(&mut self, ended: Option<sys::Used>) -> Option<Result<Reply, Fault>> {
+        let kind = std::mem::replace(&mut self.kind, Kind::Dismissed);
+        let reply = match kind {
+            Kind::Dismissed => return None,
+            Kind::Errand => self.first_word::<Reply>().and_then(|reply| reply.ok_or_else(killed)),
+            Kind::Command(meter) => {
+                let told = self.first_word::<Result<Ended, Fault>>();
+                told.and_then(|told| told.unwrap_or_else(|| Ok(Ended::default())))
+                    .map(|told| Reply::Ended(meter.conclude(told, ended)))
+            }
         };
-        let mut ended = match read_report::<Result<Ended, Fault>>(self.report)? {
-            Some(ended) => ended?,
-            None => Ended::default(),
-        };
-        ended.user_micros = reaped.user_micros;
-        ended.system_micros = reaped.system_micros;
-        ended.peak_memory = reaped.max_rss;
-        meter.conclude(&mut ended);
-        Ok(Reply::Ended(ended))
+        Some(reply)
+    }
+
+    /// The first word counts: a program that could not be executed is told before its exit.
+    fn first_word<T: for<'a> Deserialize<'a>>(&self) -> Result<Option<T>, Fault> {
+        match self.said.split(|byte| *byte == b'\n').next() {
+            None | Some([]) => Ok(None),
+            Some(line) => {
+                serde_json::from_slice(line).map(Some).step("reading the command's report")
+            }
+        }
     }
 }
 
 fn killed() -> Fault {
     Fault::new("moving files", &io::Error::other("it was ended before it was done"))
-}
-
-fn read_report<T: for<'a> Deserialize<'a>>(pipe: OwnedFd) -> Result<Option<T>, Fault> {
-    let mut text = String::new();
-    File::from(pipe).read_to_string(&mut text).step("reading the command's report")?;
-    // The first word counts: a program that could not be executed is told before its exit.
-    match text.lines().next() {
-        None => Ok(None),
-        Some(line) => serde_json::from_str(line)
-            .map(Some)
-            .map_err(|cause| Fault::new("reading the command's report", &cause.into())),
-    }
 }

@@ -52,20 +52,33 @@ pub(super) fn clone(flags: libc::c_int) -> io::Result<Side> {
     Ok(Side::Parent(Child { pid, pidfd }))
 }
 
+/// Enters the namespaces of `kind` that a descriptor of `/proc/<pid>/ns` stands for.
+pub(super) fn enter(namespace: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes a descriptor and flags.
+    check_int(unsafe { libc::setns(namespace.as_raw_fd(), kind) })
+}
+
 /// Leaves namespaces for fresh ones.
 pub(super) fn unshare(flags: libc::c_int) -> io::Result<()> {
     // SAFETY: takes no pointers.
     check_int(unsafe { libc::unshare(flags) })
 }
 
-/// What a process and those it waited for have used.
+/// What processes have used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Used {
+    pub(super) user_micros: u64,
+    pub(super) system_micros: u64,
+    /// Of the largest of them, in bytes.
+    pub(super) max_rss: u64,
+}
+
+/// A process that has ended, with what it and those it waited for have used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reaped {
     pub(super) pid: libc::pid_t,
     pub(super) status: libc::c_int,
-    pub(super) user_micros: u64,
-    pub(super) system_micros: u64,
-    pub(super) max_rss: u64,
+    pub(super) used: Used,
 }
 
 /// Waits for `pid`, or for any child with -1.
@@ -78,17 +91,28 @@ pub(super) fn wait(pid: libc::pid_t) -> io::Result<Reaped> {
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }
+    Ok(Reaped { pid, status, used: used(&usage) })
+}
+
+/// What the children of this process that it waited for have used, and those they waited for.
+pub(super) fn used_by_children() -> Used {
+    // SAFETY: a zeroed rusage is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live local; on failure the usage stays zero.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    used(&usage)
+}
+
+fn used(usage: &libc::rusage) -> Used {
     let micros = |time: libc::timeval| {
         u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
             + u64::try_from(time.tv_usec).unwrap_or(0)
     };
-    Ok(Reaped {
-        pid,
-        status,
+    Used {
         user_micros: micros(usage.ru_utime),
         system_micros: micros(usage.ru_stime),
         max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
-    })
+    }
 }
 
 /// Makes the mounts below a detached or attached mount obey `attributes`.
@@ -194,10 +218,11 @@ pub(super) fn reset_signals() {
     }
 }
 
-/// Lets the kernel reap children by itself.
-pub(super) fn ignore_children() {
+/// Whether this process waits for its children, or the kernel reaps them by itself.
+pub(super) fn heed_children(heed: bool) {
+    let disposition = if heed { libc::SIG_DFL } else { libc::SIG_IGN };
     // SAFETY: sets a disposition without a handler.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    unsafe { libc::signal(libc::SIGCHLD, disposition) };
 }
 
 /// Executes a program; returns only the reason why that failed.

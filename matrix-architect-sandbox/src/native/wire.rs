@@ -1,7 +1,7 @@
 //! What is said between the server, the helper and a session, and how.
 //!
-//! Messages are JSON in a memfd, because arguments and environments can be larger than a datagram;
-//! the memfd and the descriptors that belong to the message travel as `SCM_RIGHTS` over a
+//! Messages are JSON datagrams; what is larger than one, as arguments and environments can be,
+//! travels in a memfd. It and the descriptors that belong to the message are `SCM_RIGHTS` on a
 //! sequenced-packet socket, whose end of file is the death of the other side.
 
 use std::{
@@ -16,8 +16,8 @@ use matrix_architect_core::traits::Bind;
 use rustix::{
     fs::MemfdFlags,
     net::{
-        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+        SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,11 +27,20 @@ use super::fault::Fault;
 /// More descriptors than any message carries.
 const MAX_DESCRIPTORS: usize = 12;
 
-/// To the helper, with the session's socket: start a session.
+/// To the helper.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// First of all: what the roots of all sessions are made of.
+    SetUp(RootPlan),
+    /// Start a session, whose socket comes along.
+    Open(OpenRequest),
+}
+
+/// What a session is to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct OpenRequest {
-    /// What the session's root is made of.
-    pub(super) root: RootPlan,
+    /// Host paths shown inside beside those of all sessions.
+    pub(super) binds: Vec<Bind>,
     /// Bytes of the writable space.
     pub(super) disk: u64,
     /// Whom commands run as on the host; themselves if the host is not root's.
@@ -118,9 +127,15 @@ impl Layer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     /// Unpack a tar archive, read from the one descriptor, into the tree.
-    Unpack,
-    /// Run a command. Descriptors: standard input, output, error; CPU meter if `meter`; then one
-    /// membership file for each cgroup.
+    Unpack {
+        /// Bytes of the writable space.
+        disk: u64,
+    },
+    /// Make everything ready for the next command but the command. Descriptors: one membership
+    /// file for each cgroup. What was made ready before and not used is ended. No reply.
+    Prepare(SeatRequest),
+    /// Run a command in what was made ready. Descriptors: standard input, output, error; CPU
+    /// meter if `meter`.
     Run(RunRequest),
     /// Write an archive of paths to the one descriptor.
     Collect(CollectRequest),
@@ -132,17 +147,32 @@ pub(super) enum Request {
     Close,
 }
 
-/// A command with everything decided.
+/// What a command's processes are bounded by before it is known which command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct RunRequest {
-    /// Program and arguments. Empty: prove the layers and execute nothing.
+pub(super) struct SeatRequest {
+    /// Per-process bounds.
+    pub(super) rlimits: Rlimits,
+    /// Go on without a layer that cannot be entered, and tell it.
+    pub(super) proving: bool,
+    /// Whether no cgroup counts processes, so that the session does.
+    pub(super) counting: bool,
+}
+
+/// To a command's first process: what to become.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Program {
+    /// Program and arguments. Empty: execute nothing.
     pub(super) argv: Vec<String>,
     /// The whole environment.
     pub(super) env: BTreeMap<String, String>,
     /// Where it starts, relative to the tree.
     pub(super) cwd: Option<String>,
-    /// Per-process bounds.
-    pub(super) rlimits: Rlimits,
+}
+
+/// A command with everything decided.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RunRequest {
+    pub(super) program: Program,
     /// CPU time of the tree in microseconds.
     pub(super) cpu_micros: u64,
     /// Bytes of memory of the tree that the session itself watches; 0 where a cgroup does.
@@ -151,12 +181,10 @@ pub(super) struct RunRequest {
     pub(super) disk: u64,
     /// Whether a CPU meter is among the descriptors.
     pub(super) meter: bool,
-    /// Whether no cgroup counts processes, so that the session does.
-    pub(super) counting: bool,
 }
 
 /// Bounds set with `setrlimit`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rlimits {
     pub(super) cpu_seconds: u64,
     pub(super) file_size: u64,
@@ -194,6 +222,7 @@ pub(super) enum Reply {
 
 /// How a command ended, as seen from inside.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not, whatever the others")]
 pub(crate) struct Ended {
     /// The wait status of the command; `None` if all was killed before it could be told.
     pub(crate) status: Option<i32>,
@@ -201,6 +230,8 @@ pub(crate) struct Ended {
     pub(crate) not_executed: Option<i32>,
     /// The layers that did not hold, and why; only ever filled when proving.
     pub(crate) lacking: Vec<(Layer, Fault)>,
+    /// Nothing of the command was alive any more when this was written.
+    pub(crate) alone: bool,
     pub(crate) user_micros: u64,
     pub(crate) system_micros: u64,
     /// The largest process, or the largest sum that was seen.
@@ -238,22 +269,38 @@ pub(crate) fn memory_file(content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// The largest message that is sent as it is; far below what a socket's buffer takes.
+const DATAGRAM: usize = 16 << 10;
+
+/// What a message begins with.
+const INLINE: u8 = b'i';
+const IN_MEMFD: u8 = b'm';
+
 /// Sends a message with descriptors.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     message: &impl Serialize,
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let body = memory_file(&serde_json::to_vec(message)?)?;
-    let mut all = vec![body.as_fd()];
+    let mut payload = vec![INLINE];
+    serde_json::to_writer(&mut payload, message)?;
+    let mut all = Vec::with_capacity(descriptors.len() + 1);
+    let body;
+    if payload.len() > DATAGRAM {
+        body = memory_file(&payload[1..])?;
+        payload = vec![IN_MEMFD];
+        all.push(body.as_fd());
+    }
     all.extend_from_slice(descriptors);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&all)) {
+    if !all.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&all)) {
         return Err(io::Error::other("too many descriptors for one message"));
     }
-    let payload = [io::IoSlice::new(b"m")];
-    rustix::net::sendmsg(socket, &payload, &mut control, SendFlags::NOSIGNAL)?;
+    let payload = [io::IoSlice::new(&payload)];
+    rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(socket, &payload, &mut control, SendFlags::NOSIGNAL)
+    })?;
     Ok(())
 }
 
@@ -263,26 +310,39 @@ pub(super) fn receive<M: DeserializeOwned>(
 ) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut payload = [0_u8; 1];
-    let received = rustix::io::retry_on_intr(|| {
-        rustix::net::recvmsg(
-            socket,
-            &mut [io::IoSliceMut::new(&mut payload)],
-            &mut control,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-    });
-    match received {
-        Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+    let mut payload = vec![0_u8; DATAGRAM];
+    let mut take = || {
+        rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                socket,
+                &mut [io::IoSliceMut::new(&mut payload)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        })
+    };
+    let received = match take() {
+        // The other side is gone without having read all of ours. That is told first and once;
+        // what it said before is still there.
+        Err(rustix::io::Errno::CONNRESET) => take(),
+        received => received,
+    };
+    let length = match received {
         Err(cause) => return Err(cause.into()),
         Ok(message) if message.bytes == 0 => return Ok(None),
-        Ok(_) => {}
-    }
+        Ok(message) if message.flags.contains(ReturnFlags::CTRUNC) => {
+            return Err(io::Error::other("descriptors of a message were lost"));
+        }
+        Ok(message) => message.bytes,
+    };
     let mut descriptors = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
     let mut descriptors: Vec<OwnedFd> = descriptors.by_ref().flatten().collect();
+    if payload[0] == INLINE {
+        return Ok(Some((serde_json::from_slice(&payload[1..length])?, descriptors)));
+    }
     if descriptors.is_empty() {
         return Err(io::Error::other("a message without its body"));
     }

@@ -105,7 +105,12 @@ impl Isolates for Ground {
         let helper = self.sandbox.helper_id();
         let sessions = children(helper).into_iter().map(|pid| format!("process {pid}"));
         let mut left: Vec<_> = sessions.collect();
-        left.extend(cgroups(helper));
+        // Some that nobody is in are kept to be used again.
+        let all = cgroups(helper);
+        left.extend(all.iter().filter(|path| is_occupied(path)).cloned());
+        if all.len() > RESERVE {
+            left.push(format!("{} cgroups", all.len()));
+        }
         left.extend(mounts());
         left
     }
@@ -139,6 +144,14 @@ pub(crate) fn cgroups(helper: u32) -> Vec<String> {
         }
     }
     found
+}
+
+/// Cgroups of 16 commands, in at most four hierarchies each.
+const RESERVE: usize = 64;
+
+fn is_occupied(cgroup: &str) -> bool {
+    let path = cgroup.strip_prefix("cgroup ").unwrap();
+    fs::read_to_string(format!("{path}/cgroup.procs")).is_ok_and(|members| !members.is_empty())
 }
 
 pub(crate) fn mounts() -> Vec<String> {

@@ -1,0 +1,305 @@
+//! The cgroups of one command: bounded, read back and read out.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use matrix_architect_core::traits::Limits;
+
+use super::{Controller, Places, Version, reserve::Reserve};
+
+/// The directories of a command's cgroups, and what they had counted before it.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    places: Places,
+    used_before: bool,
+    oom_kills: u64,
+    refused_forks: u64,
+}
+
+impl Slot {
+    pub(super) fn add(&mut self, controller: Controller, version: Version, directory: PathBuf) {
+        self.places.insert(controller, (version, directory));
+    }
+
+    /// Whether it is made for just these controllers.
+    pub(super) fn is_for(&self, wanted: &[Controller]) -> bool {
+        self.places.keys().eq(wanted)
+    }
+
+    /// Whether it can be used again: all counters of version 1 can be set back or subtracted, the
+    /// peak of version 2 cannot.
+    pub(super) fn is_lasting(&self) -> bool {
+        !self.places.is_empty() && self.places.values().all(|(version, _)| *version == Version::V1)
+    }
+
+    /// Whether nobody is in it and next to no memory is left to its account. What a command wrote
+    /// into its session's space is memory until the session ends.
+    pub(super) fn is_empty(&self) -> bool {
+        let place = |controller| self.places.get(&controller).map(|(_, path)| path);
+        let nobody = match place(Controller::Pids) {
+            Some(pids) => number(&pids.join("pids.current")) == Some(0),
+            None => self.places.values().all(|(_, path)| {
+                fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|text| text.is_empty())
+            }),
+        };
+        let used = place(Controller::Memory).map(|path| path.join("memory.usage_in_bytes"));
+        nobody && used.is_none_or(|path| number(&path).is_some_and(|used| used <= LEFT_BEHIND))
+    }
+
+    /// Sets back what counts, or remembers it.
+    fn reset(&mut self) -> io::Result<()> {
+        self.oom_kills = self.oom_kills();
+        self.refused_forks = self.refused_forks();
+        if let Some((_, path)) = self.places.get(&Controller::Memory) {
+            fs::write(path.join("memory.max_usage_in_bytes"), "0")?;
+            let with_swap = path.join("memory.memsw.max_usage_in_bytes");
+            if with_swap.is_file() {
+                fs::write(with_swap, "0")?;
+            }
+        }
+        if let Some((_, path)) = self.places.get(&Controller::CpuAcct) {
+            fs::write(path.join("cpuacct.usage"), "0")?;
+        }
+        Ok(())
+    }
+
+    fn oom_kills(&self) -> u64 {
+        let Some((version, path)) = self.places.get(&Controller::Memory) else { return 0 };
+        let events = match version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        };
+        counter(&path.join(events), "oom_kill")
+    }
+
+    fn refused_forks(&self) -> u64 {
+        let place = self.places.get(&Controller::Pids);
+        place.map_or(0, |(_, path)| counter(&path.join("pids.events"), "max"))
+    }
+
+    fn peak_memory(&self) -> Option<u64> {
+        let (version, path) = self.places.get(&Controller::Memory)?;
+        let peak = match version {
+            Version::V1 => "memory.memsw.max_usage_in_bytes",
+            Version::V2 => "memory.peak",
+        };
+        number(&path.join(peak)).or_else(|| number(&path.join("memory.max_usage_in_bytes")))
+    }
+
+    /// The directories, each once.
+    fn directories(&self) -> Vec<PathBuf> {
+        let paths: std::collections::BTreeSet<_> =
+            self.places.values().map(|(_, path)| path).collect();
+        paths.into_iter().cloned().collect()
+    }
+
+    /// Removes it; if processes in it are still ending, later.
+    pub(super) fn remove(&self) {
+        let mut left = self.directories();
+        left.retain(|path| {
+            fs::remove_dir(path).is_err_and(|cause| cause.kind() != io::ErrorKind::NotFound)
+        });
+        if left.is_empty() {
+            return;
+        }
+        // The kernel is still taking the last processes down; nobody needs to wait for that.
+        let remove_later = move || left.iter().for_each(|path| super::remove(path));
+        if std::thread::Builder::new()
+            .name("cgroup-removal".to_owned())
+            .spawn(remove_later)
+            .is_err()
+        {
+            tracing::warn!("a command's cgroups are left to the reaper: no thread to remove them");
+        }
+    }
+}
+
+/// Memory that may be left in a cgroup that is used again: what the kernel keeps at hand for each
+/// CPU, and the last of what it frees later.
+const LEFT_BEHIND: u64 = 1 << 20;
+
+/// The cgroups of one command; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Group {
+    slot: Slot,
+    held: Vec<(Controller, Version)>,
+    reserve: Arc<Reserve>,
+}
+
+/// What a command's cgroups have seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Readings {
+    /// Processes were killed because memory was short.
+    pub(crate) oom: bool,
+    /// A fork was refused.
+    pub(crate) processes_refused: bool,
+    /// The most memory at once.
+    pub(crate) peak_memory: Option<u64>,
+}
+
+impl Group {
+    /// Bounds cgroups for one command.
+    pub(super) fn occupy(slot: Slot, limits: &Limits, reserve: &Arc<Reserve>) -> io::Result<Self> {
+        let mut group = Self { slot, held: Vec::new(), reserve: Arc::clone(reserve) };
+        let outcome = group.take_over(limits);
+        if outcome.is_err() {
+            std::mem::take(&mut group.slot).remove();
+        }
+        outcome.map(|()| group)
+    }
+
+    fn take_over(&mut self, limits: &Limits) -> io::Result<()> {
+        if std::mem::replace(&mut self.slot.used_before, true) {
+            self.slot.reset()?;
+        }
+        for (controller, (version, path)) in &self.slot.places {
+            if bound(*controller, *version, path, limits)? {
+                self.held.push((*controller, *version));
+            }
+        }
+        Ok(())
+    }
+
+    /// Which version holds a limit that was written and read back.
+    pub(crate) fn held(&self, controller: Controller) -> Option<Version> {
+        self.held.iter().find(|(held, _)| *held == controller).map(|(_, version)| *version)
+    }
+
+    /// Files that take whoever writes `0` into them.
+    ///
+    /// In version 1 it is `tasks`, the file of threads: a thread that moves itself needs no lock
+    /// against forks, while `cgroup.procs` takes that lock and with it waits for an RCU grace
+    /// period, which is 7 to 15 ms on a machine where nobody else has just done the same
+    /// (`cgroup_procs_write_start` of Linux 5.4 and newer). Who moves has one thread.
+    pub(crate) fn memberships(&self) -> io::Result<Vec<OwnedFd>> {
+        let file = |version: Version| match version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        };
+        let paths = self.slot.places.values().map(|(version, path)| path.join(file(*version)));
+        let paths: std::collections::BTreeSet<_> = paths.collect();
+        paths.iter().map(|path| Ok(File::options().write(true).open(path)?.into())).collect()
+    }
+
+    /// A file that tells the CPU time of the tree.
+    pub(crate) fn meter(&self) -> Option<OwnedFd> {
+        let (version, path) = self.slot.places.get(&Controller::CpuAcct)?;
+        let file = match version {
+            Version::V1 => path.join("cpuacct.usage"),
+            Version::V2 => path.join("cpu.stat"),
+        };
+        File::open(file).ok().map(Into::into)
+    }
+
+    /// What happened, read before the cgroups are given back.
+    pub(crate) fn readings(&self) -> Readings {
+        Readings {
+            oom: self.slot.oom_kills() > self.slot.oom_kills,
+            processes_refused: self.slot.refused_forks() > self.slot.refused_forks,
+            peak_memory: self.slot.peak_memory(),
+        }
+    }
+}
+
+/// Holds a controller's bound, written unless it is there, and read back; `false` if it did not
+/// stick.
+fn bound(
+    controller: Controller,
+    version: Version,
+    path: &Path,
+    limits: &Limits,
+) -> io::Result<bool> {
+    match (controller, version) {
+        (Controller::CpuAcct, _) => Ok(false),
+        (Controller::Memory, Version::V1) => memory_v1(path, limits.memory),
+        (Controller::Memory, Version::V2) => memory_v2(path, limits.memory),
+        (Controller::Pids, _) => {
+            // The command's own pid 1 is one more.
+            let most = u64::from(limits.processes) + 1;
+            if number(&path.join("pids.max")) == Some(most) {
+                return Ok(true);
+            }
+            fs::write(path.join("pids.max"), most.to_string())?;
+            Ok(number(&path.join("pids.max")) == Some(most))
+        }
+        (Controller::Cpu, _) if limits.cpu_millis == 0 => Ok(false),
+        (Controller::Cpu, Version::V1) => {
+            let quota = u64::from(limits.cpu_millis) * 100;
+            fs::write(path.join("cpu.cfs_period_us"), "100000")?;
+            fs::write(path.join("cpu.cfs_quota_us"), quota.to_string())?;
+            Ok(number(&path.join("cpu.cfs_quota_us")) == Some(quota))
+        }
+        (Controller::Cpu, Version::V2) => {
+            let wanted = format!("{} 100000", u64::from(limits.cpu_millis) * 100);
+            fs::write(path.join("cpu.max"), &wanted)?;
+            Ok(fs::read_to_string(path.join("cpu.max"))?.trim() == wanted)
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.reserve.give_back(std::mem::take(&mut self.slot));
+    }
+}
+
+/// Memory and swap together; without swap accounting memory alone, if there is no swap.
+fn memory_v1(path: &Path, bytes: u64) -> io::Result<bool> {
+    let bytes = whole_pages(bytes);
+    let (alone, with_swap) =
+        (path.join("memory.limit_in_bytes"), path.join("memory.memsw.limit_in_bytes"));
+    let counts_swap = with_swap.is_file();
+    if !counts_swap && has_swap() {
+        return Ok(false);
+    }
+    let holds =
+        || number(&alone) == Some(bytes) && (!counts_swap || number(&with_swap) == Some(bytes));
+    if holds() {
+        return Ok(true);
+    }
+    // The first must never be above the second, so it depends which way they go.
+    if fs::write(&alone, bytes.to_string()).is_err() && counts_swap {
+        fs::write(&with_swap, bytes.to_string())?;
+    }
+    fs::write(&alone, bytes.to_string())?;
+    if counts_swap {
+        fs::write(&with_swap, bytes.to_string())?;
+    }
+    Ok(holds())
+}
+
+fn memory_v2(path: &Path, bytes: u64) -> io::Result<bool> {
+    let bytes = whole_pages(bytes);
+    fs::write(path.join("memory.max"), bytes.to_string())?;
+    let swap = path.join("memory.swap.max");
+    if swap.is_file() {
+        fs::write(&swap, "0")?;
+    } else if has_swap() {
+        return Ok(false);
+    }
+    Ok(number(&path.join("memory.max")) == Some(bytes))
+}
+
+fn whole_pages(bytes: u64) -> u64 {
+    let page = rustix::param::page_size() as u64;
+    bytes / page * page
+}
+
+fn has_swap() -> bool {
+    fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn counter(path: &Path, key: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
