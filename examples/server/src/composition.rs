@@ -18,9 +18,11 @@ use matrix_architect_deploy::{
     publish::{DirectoryPublisher, GitPublisher},
     systemd::SystemdDeployer,
 };
+#[cfg(feature = "docker")]
+use matrix_architect_sandbox::docker::{self, DockerSandbox};
 use matrix_architect_sandbox::{
     bwrap::{BwrapConfig, BwrapSandbox},
-    native::{NativeConfig, NativeSandbox, detect_toolchains},
+    native::{self, Check, NativeConfig, NativeSandbox, detect_toolchains},
     verify::{SuiteVerifier, VerifyConfig},
     workspace::{GitWorkspace, WorkspaceConfig},
 };
@@ -150,6 +152,18 @@ impl Composition {
         self
     }
 
+    /// Tries every layer and limit of the sandbox for real.
+    ///
+    /// # Errors
+    /// `Invalid` if the arguments that say how commands are isolated do not go together.
+    pub async fn examine_sandbox(&self) -> Result<Vec<Check>> {
+        #[cfg(feature = "docker")]
+        if self.isolation.kind == SandboxKind::Docker {
+            return Ok(docker::doctor(&self.isolation.docker()?).await);
+        }
+        Ok(native::doctor(&self.sandbox_config()))
+    }
+
     /// How commands are isolated on this machine: what the sandbox and `doctor` look at.
     pub fn sandbox_config(&self) -> NativeConfig {
         let home = self.environment.home.clone().unwrap_or_else(|| PathBuf::from("/nonexistent"));
@@ -195,7 +209,7 @@ impl Composition {
             .artifacts(stores.artifacts)
             .locks(stores.locks)
             .secrets(self.secrets(&home))
-            .sandbox(self.sandbox(&home)?)
+            .sandbox(self.sandbox(&home).await?)
             .workspace(self.workspace(&home)?)
             .verifier(self.verifier()?)
             .policy(self.rules(&home)?)
@@ -249,13 +263,17 @@ impl Composition {
     ///
     /// # Errors
     /// Whatever keeps it from starting, with the remedy.
-    pub fn sandbox(&self, home: &Home) -> Result<Arc<dyn Sandbox>> {
+    pub async fn sandbox(&self, home: &Home) -> Result<Arc<dyn Sandbox>> {
         let native = self.sandbox_config();
         Ok(match self.isolation.kind {
             SandboxKind::Native => Arc::new(NativeSandbox::new(native)?),
             SandboxKind::Bwrap => {
                 let config = BwrapConfig::in_directory(home.scratch().join("bwrap"));
                 Arc::new(BwrapSandbox::new(config.native(native))?)
+            }
+            #[cfg(feature = "docker")]
+            SandboxKind::Docker => {
+                Arc::new(DockerSandbox::connect(self.isolation.docker()?).await?)
             }
         })
     }

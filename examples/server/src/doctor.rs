@@ -6,10 +6,7 @@ use std::{
 };
 
 use matrix_architect_core::{error::Result, traits::Clock as _};
-use matrix_architect_sandbox::{
-    native::{self, NativeConfig},
-    workspace::WorkspaceConfig,
-};
+use matrix_architect_sandbox::{native::Check, workspace::WorkspaceConfig};
 use matrix_architect_store::system::SystemClock;
 use serde::Serialize;
 
@@ -55,16 +52,17 @@ impl Finding {
     }
 }
 
-/// Looks at everything.
+/// Looks at everything; `checks` are what the sandbox's own doctor found.
 pub fn examine(
     home: Result<Home>,
     environment: &Environment,
     composition: &Composition,
+    checks: Vec<Check>,
     port: u16,
 ) -> Vec<Finding> {
     let mut findings = data_directory(home);
     findings.push(git(&composition.workspace_config()));
-    findings.extend(sandbox(&composition.sandbox_config()));
+    findings.extend(sandbox(checks));
     findings.push(toolchains(environment));
     findings.push(clock());
     findings.push(free_port(port));
@@ -141,8 +139,7 @@ fn git(config: &WorkspaceConfig) -> Finding {
 }
 
 /// Every layer and limit of the sandbox, each tried for real.
-fn sandbox(config: &NativeConfig) -> Vec<Finding> {
-    let checks = native::doctor(config);
+fn sandbox(checks: Vec<Check>) -> Vec<Finding> {
     let findings = checks.into_iter().map(|check| {
         let name = format!("sandbox: {}", check.layer);
         let state = match (check.ok, check.layer.as_str()) {
@@ -215,7 +212,7 @@ mod tests {
         let file = base.path().join("file");
         std::fs::write(&file, "").unwrap();
         let home = Home::open(file.join("data"));
-        let findings = examine(home, &Environment::default(), &Composition::new(), 0);
+        let findings = examine(home, &Environment::default(), &Composition::new(), Vec::new(), 0);
         assert_eq!(findings[0].state, State::Missing);
         assert!(findings[0].remedy.as_ref().unwrap().contains("--data"));
     }

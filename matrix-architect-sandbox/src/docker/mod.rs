@@ -37,6 +37,8 @@
 //! used and ran into comes from its cgroup. Elsewhere both are the engine's word, and memory is
 //! reported as watched: the engine notices late at times that memory ran out.
 //!
+//! Of what comes from inside, only the exit code is taken: whoever controls a command can say to be
+//! process 1, and controls its exit code anyway. Bounds, counts and ends are the kernel's word.
 //! A command that ended with a code above 128 is taken to have been ended by a signal, as shells
 //! take it.
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Its name. The number grows with what is in it.
-pub(super) const IMAGE: &str = "architect-sandbox-test:1";
+pub(crate) const IMAGE: &str = "architect-sandbox-test:1";
 
 const PROGRAMS: &str = "sh bash env cat head tail seq sleep ls grep cut tr dd touch rm mkdir mkfifo \
                         ln chmod stat date setsid test true false printf timeout kill id df sort wc \
@@ -24,7 +24,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 /// Makes the image if the engine does not have it. Tests that want it at the same time wait.
-pub(super) fn make() {
+pub(crate) fn make() {
     let lock = std::env::temp_dir().join("architect-sandbox-test.lock");
     let lock = File::options().create(true).append(true).open(lock).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
@@ -34,7 +34,7 @@ pub(super) fn make() {
 }
 
 /// Runs the client and returns what it printed; `None` if it failed.
-pub(super) fn docker(words: &[&str]) -> Option<String> {
+pub(crate) fn docker(words: &[&str]) -> Option<String> {
     let output = Command::new("docker").args(words).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

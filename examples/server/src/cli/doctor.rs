@@ -6,6 +6,7 @@ use matrix_architect_core::error::Result;
 use super::{context::Context, exit::Exit};
 use crate::{
     doctor::{Finding, State, examine},
+    isolation::Isolation,
     output::table,
 };
 
@@ -15,12 +16,16 @@ pub(super) struct Doctor {
     /// Port that the server would listen on
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
+    #[command(flatten)]
+    isolation: Isolation,
 }
 
 impl Doctor {
-    pub(super) fn run(&self, context: &Context) -> Result<Exit> {
+    pub(super) async fn run(&self, context: &Context) -> Result<Exit> {
+        let composition = context.composition.clone().isolation(&self.isolation);
+        let checks = composition.examine_sandbox().await?;
         let findings =
-            examine(context.home(), &context.environment, &context.composition, self.port);
+            examine(context.home(), &context.environment, &composition, checks, self.port);
         let missing = findings.iter().any(|finding| finding.state == State::Missing);
         if context.screen.is_json() {
             context.screen.json(&findings)?;

@@ -132,7 +132,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit> {
         Command::Approve(approve) => approve.run(context).await,
         Command::Cancel(cancel) => cancel.run(context).await,
         Command::Verify(verify) => verify.run(context),
-        Command::Doctor(doctor) => doctor.run(context),
+        Command::Doctor(doctor) => doctor.run(context).await,
         Command::Sandbox(sandbox) => sandbox.run(context).await,
         Command::Token(token) => token.run(context).await,
     }

@@ -191,7 +191,8 @@ impl Run {
         }
         let home = context.home()?;
         let scratch = Scratch::open(home.scratch())?;
-        let sandbox = context.composition.clone().isolation(&self.isolation).sandbox(&home)?;
+        let composition = context.composition.clone().isolation(&self.isolation);
+        let sandbox = composition.sandbox(&home).await?;
         let tree = if self.empty {
             DirTree::owned(scratch.directory()?)?
         } else {

@@ -4,6 +4,7 @@
 mod api;
 mod approval;
 mod bad_input;
+mod containers;
 mod full;
 mod interrupted;
 mod killed;
@@ -11,3 +12,6 @@ mod run;
 mod samples;
 mod sandbox;
 mod support;
+#[cfg(feature = "docker")]
+#[path = "../../../../matrix-architect-sandbox/tests/docker/image.rs"]
+mod test_image;
