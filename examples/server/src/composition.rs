@@ -23,7 +23,7 @@ use matrix_architect_sandbox::docker::{self, DockerSandbox};
 use matrix_architect_sandbox::{
     bwrap::{BwrapConfig, BwrapSandbox},
     native::{self, Check, NativeConfig, NativeSandbox, detect_toolchains},
-    verify::{SuiteVerifier, VerifyConfig},
+    verify::{PrepareConfig, SuiteVerifier, VerifyConfig},
     workspace::{GitWorkspace, WorkspaceConfig},
 };
 use matrix_architect_store::{
@@ -35,6 +35,7 @@ use matrix_architect_store::{
 
 use crate::{
     config::{Environment, SECRET_PREFIX},
+    fetching::Fetching,
     home::{Home, read_toml},
     isolation::{Isolation, SandboxKind},
     keys,
@@ -52,6 +53,7 @@ pub struct Composition {
     approver: Option<Arc<dyn Approver>>,
     environment: Environment,
     isolation: Isolation,
+    fetching: Fetching,
     lease_term: Option<Duration>,
 }
 
@@ -139,6 +141,14 @@ impl Composition {
         self
     }
 
+    /// Where dependencies may be fetched from before VERIFY, beside the hosts that the tools'
+    /// configuration on a base tree names.
+    #[must_use]
+    pub fn fetching(mut self, fetching: &Fetching) -> Self {
+        self.fetching = fetching.clone();
+        self
+    }
+
     /// The clock of all of it.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
@@ -211,7 +221,7 @@ impl Composition {
             .secrets(self.secrets(&home))
             .sandbox(self.sandbox(&home).await?)
             .workspace(self.workspace(&home)?)
-            .verifier(self.verifier()?)
+            .verifier(self.verifier(&home)?)
             .policy(self.rules(&home)?)
             .signer(Arc::new(signer))
             .clock(Arc::clone(&clock))
@@ -285,8 +295,12 @@ impl Composition {
         })?))
     }
 
-    fn verifier(&self) -> Result<Arc<dyn Verifier>> {
-        let config = VerifyConfig::default().allow_degraded(self.isolation.allow_degraded);
+    fn verifier(&self, home: &Home) -> Result<Arc<dyn Verifier>> {
+        let prepare = PrepareConfig::new(home.dependencies())
+            .hosts(self.fetching.allow.clone())
+            .private(self.fetching.allow_private.clone());
+        let config =
+            VerifyConfig::default().allow_degraded(self.isolation.allow_degraded).prepare(prepare);
         Ok(Arc::new(SuiteVerifier::new(config, Arc::new(SystemIds))?))
     }
 }

@@ -49,6 +49,11 @@ impl Home {
         self.0.join("scratch")
     }
 
+    /// Dependencies that were fetched before VERIFY.
+    pub fn dependencies(&self) -> PathBuf {
+        self.0.join("dependencies")
+    }
+
     /// Files that `file://` secret references name.
     pub fn secrets(&self) -> PathBuf {
         self.0.join("secrets")

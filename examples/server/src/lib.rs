@@ -24,6 +24,7 @@ mod client;
 pub mod composition;
 pub mod config;
 pub mod doctor;
+pub mod fetching;
 pub mod home;
 pub mod isolation;
 pub mod keys;
@@ -34,5 +35,6 @@ pub mod token;
 
 pub use client::Client;
 pub use composition::{Composition, Installation};
+pub use fetching::Fetching;
 pub use isolation::{Isolation, SandboxKind};
 pub use server::{Server, ServerBuilder};

@@ -9,6 +9,8 @@ use matrix_architect_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::prepare::PrepareConfig;
+
 /// How a [`SuiteVerifier`](super::SuiteVerifier) runs its checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +26,8 @@ pub struct VerifyConfig {
     /// Whether to go on where a limit or layer cannot be enforced; the evidence then says so.
     /// Default: no.
     pub allow_degraded: bool,
+    /// How what a project depends on is fetched before the checks. Default: not at all.
+    pub prepare: Option<PrepareConfig>,
 }
 
 impl Default for VerifyConfig {
@@ -33,6 +37,7 @@ impl Default for VerifyConfig {
             env: BTreeMap::new(),
             binds: Vec::new(),
             allow_degraded: false,
+            prepare: None,
         }
     }
 }
@@ -64,6 +69,13 @@ impl VerifyConfig {
     #[must_use]
     pub const fn allow_degraded(mut self, allow: bool) -> Self {
         self.allow_degraded = allow;
+        self
+    }
+
+    /// Fetches what a project depends on before the checks.
+    #[must_use]
+    pub fn prepare(mut self, prepare: PrepareConfig) -> Self {
+        self.prepare = Some(prepare);
         self
     }
 

@@ -6,7 +6,7 @@ use matrix_architect_core::{
     error::Result,
     evidence::{CheckResult, Evidence, EvidenceKind, Finding},
     id::{Digest, SessionId},
-    traits::{Ids, VerifyContext},
+    traits::{Ids, Tree, VerifyContext},
 };
 use serde_json::{Value, json};
 
@@ -15,19 +15,53 @@ use super::{
     config::VerifyConfig,
     judge::{Judgement, judge, reconsider},
     parse::Report,
+    prepare::{Prepared, Preparer},
     room::{Ran, Room, cancelled},
 };
 
 /// The most findings one piece of evidence names; the total stands in its details.
 const FINDINGS: usize = 200;
 
+/// What sessions are opened with, whichever tree they are on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means<'a> {
+    pub(super) config: &'a VerifyConfig,
+    pub(super) preparer: Option<&'a Preparer>,
+    pub(super) ids: &'a dyn Ids,
+    /// What the base's rules set for every check.
+    pub(super) env: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Means<'a> {
+    /// Fetches what a tree depends on, if anything is fetched at all.
+    pub(super) async fn prepare(
+        &self,
+        cx: &VerifyContext<'_>,
+        tree: &dyn Tree,
+    ) -> Result<(Prepared, Vec<Evidence>)> {
+        match self.preparer {
+            Some(preparer) => preparer.prepare(cx, tree, self.ids).await,
+            None => Ok((Prepared::default(), Vec::new())),
+        }
+    }
+
+    /// A session on a tree, with what was fetched for it.
+    async fn room(
+        &self,
+        cx: &'a VerifyContext<'a>,
+        tree: &dyn Tree,
+        prepared: Prepared,
+    ) -> Result<Room<'a>> {
+        let id = SessionId::from_number(self.ids.next());
+        Room::open(cx, self.config, tree, id, (self.env, prepared)).await
+    }
+}
+
 /// Who carries out checks on the changed tree, and on the base where that is needed.
 #[derive(Debug)]
 pub(super) struct Examiner<'a> {
     pub(super) cx: &'a VerifyContext<'a>,
-    config: &'a VerifyConfig,
-    ids: &'a dyn Ids,
-    env: &'a BTreeMap<String, String>,
+    means: Means<'a>,
     pub(super) room: Room<'a>,
     /// Opened with the first failure that could have been there before, or the first coverage.
     base: Option<Room<'a>>,
@@ -50,22 +84,11 @@ pub(super) struct Outcome {
 impl<'a> Examiner<'a> {
     pub(super) async fn open(
         cx: &'a VerifyContext<'a>,
-        config: &'a VerifyConfig,
-        ids: &'a dyn Ids,
-        env: &'a BTreeMap<String, String>,
+        means: Means<'a>,
+        prepared: Prepared,
     ) -> Result<Self> {
-        let id = SessionId::from_number(ids.next());
-        let room = Room::open(cx, config, cx.tree, id, env).await?;
-        Ok(Self {
-            cx,
-            config,
-            ids,
-            env,
-            room,
-            base: None,
-            earlier: Vec::new(),
-            outcomes: Vec::new(),
-        })
+        let room = means.room(cx, cx.tree, prepared).await?;
+        Ok(Self { cx, means, room, base: None, earlier: Vec::new(), outcomes: Vec::new() })
     }
 
     /// Carries out a check and returns whether it passed.
@@ -161,8 +184,8 @@ impl<'a> Examiner<'a> {
         let room = if let Some(room) = self.base.take() {
             room
         } else {
-            let id = SessionId::from_number(self.ids.next());
-            Room::open(self.cx, self.config, self.cx.base, id, self.env).await?
+            let (prepared, _) = self.means.prepare(self.cx, self.cx.base).await?;
+            self.means.room(self.cx, self.cx.base, prepared).await?
         };
         let ran = room.run(check).await?;
         let reading = read(&room, check, &ran);

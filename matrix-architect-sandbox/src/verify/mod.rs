@@ -18,6 +18,7 @@ mod demand;
 mod examine;
 pub mod judge;
 pub mod parse;
+mod prepare;
 mod room;
 pub mod rules;
 pub mod scan;
@@ -25,5 +26,6 @@ mod suite;
 mod verifier;
 
 pub use config::VerifyConfig;
+pub use prepare::PrepareConfig;
 pub use suite::Suite;
 pub use verifier::SuiteVerifier;

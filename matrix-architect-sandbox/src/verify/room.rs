@@ -22,6 +22,7 @@ use super::{
     check::{Check, Tool},
     config::VerifyConfig,
     parse::Input,
+    prepare::Prepared,
 };
 
 /// The most bytes of a report file.
@@ -38,6 +39,9 @@ pub(super) struct Room<'a> {
     session: Box<dyn Session>,
     /// The tree's root as commands see it.
     root: String,
+    /// Where programs are looked up, if not where the sandbox says.
+    path: Option<String>,
+    prepared: Prepared,
     /// The first line of each tool's version, `None` for a tool that is missing.
     versions: Mutex<BTreeMap<&'static [&'static str], Option<String>>>,
 }
@@ -65,23 +69,29 @@ impl<'a> Room<'a> {
         config: &'a VerifyConfig,
         tree: &dyn Tree,
         id: SessionId,
-        env: &BTreeMap<String, String>,
+        (env, prepared): (&BTreeMap<String, String>, Prepared),
     ) -> Result<Self> {
         let mut spec = SessionSpec::new(id);
         spec.owner = Some((cx.job.clone(), cx.fence));
         spec.limits = config.limits.clone();
-        spec.binds.clone_from(&config.binds);
+        spec.binds = config.binds.iter().chain(&prepared.binds).cloned().collect();
         spec.allow_degraded = config.allow_degraded;
         for (key, value) in [("LC_ALL", "C.UTF-8"), ("TZ", "UTC")] {
             spec.env.insert(key.to_owned(), value.to_owned());
         }
+        spec.env.extend(prepared.env.clone());
         spec.env.extend(env.clone());
         spec.env.extend(config.env.clone());
         let session = cx.sandbox.open(tree, &spec).await?;
         let versions = Mutex::default();
-        let mut room = Self { cx, config, session, root: String::new(), versions };
+        let mut room =
+            Self { cx, config, session, root: String::new(), path: None, prepared, versions };
         let pwd = room.probe(["pwd"]).await?.unwrap_or_default();
         pwd.trim_end().clone_into(&mut room.root);
+        if !room.prepared.path.is_empty() {
+            let usual = room.probe(["printenv", "PATH"]).await?.unwrap_or_default();
+            room.path = Some(format!("{}:{}", room.prepared.path.join(":"), usual.trim_end()));
+        }
         Ok(room)
     }
 
@@ -92,6 +102,7 @@ impl<'a> Room<'a> {
         }
         let mut command = Command::new(&check.argv);
         command.env.clone_from(&check.env);
+        self.show(&mut command);
         let wall = self.config.limits.wall;
         let wall = check.timeout.map_or(wall, |timeout| timeout.min(wall));
         command.limits = Some(self.config.limits.clone().wall(wall));
@@ -105,6 +116,18 @@ impl<'a> Room<'a> {
             None => None,
         };
         Ok(Ran { exit, stdout: output.stdout, stderr: output.stderr, file })
+    }
+
+    /// Lets a command find the programs and modules that were fetched, after the project's own.
+    fn show(&self, command: &mut Command) {
+        if let Some(path) = &self.path {
+            command.env.entry("PATH".to_owned()).or_insert_with(|| path.clone());
+        }
+        let mut modules: Vec<_> = command.env.get("PYTHONPATH").cloned().into_iter().collect();
+        modules.extend(self.prepared.python_path.iter().cloned());
+        if !self.prepared.python_path.is_empty() {
+            command.env.insert("PYTHONPATH".to_owned(), modules.join(":"));
+        }
     }
 
     /// A file of the session; empty if there is none.
@@ -131,6 +154,7 @@ impl<'a> Room<'a> {
 
     async fn probe_all(&self, argv: &[&str]) -> Result<Option<String>> {
         let mut command = Command::new(argv.iter().copied());
+        self.show(&mut command);
         command.limits = Some(self.config.limits.clone().wall(PROBE_TIME).output(64 << 10));
         let mut output = Capture::new(64 << 10, None);
         let exit = match self.session.run(&command, &mut output, self.cx.cancel).await {
@@ -161,7 +185,8 @@ impl<'a> Room<'a> {
     pub(super) async fn python_modules(&self, names: &[String]) -> Result<BTreeSet<String>> {
         let find = super::suite::python::FIND_MODULES;
         // -I: neither the tree nor its environment has a say in what is installed.
-        let mut argv = vec!["python3", "-I", "-c", find];
+        let fetched = self.prepared.python_path.join(":");
+        let mut argv = vec!["python3", "-I", "-c", find, fetched.as_str()];
         argv.extend(names.iter().map(String::as_str));
         let found = self.probe_all(&argv).await?.unwrap_or_default();
         Ok(found.lines().map(str::to_owned).collect())
@@ -213,15 +238,15 @@ fn only_file(archive: &[u8], path: &RelPath) -> Bytes {
 }
 
 /// Keeps both outputs apart and passes them on to whoever watches.
-struct Capture<'a> {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+pub(super) struct Capture<'a> {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
     cap: usize,
     watcher: Option<&'a dyn EvidenceSink>,
 }
 
 impl<'a> Capture<'a> {
-    fn new(cap: u64, watcher: Option<&'a dyn EvidenceSink>) -> Self {
+    pub(super) fn new(cap: u64, watcher: Option<&'a dyn EvidenceSink>) -> Self {
         let cap = usize::try_from(cap).unwrap_or(usize::MAX);
         Self { stdout: Vec::new(), stderr: Vec::new(), cap, watcher }
     }

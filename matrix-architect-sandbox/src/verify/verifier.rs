@@ -15,7 +15,8 @@ use super::{
     commands,
     config::VerifyConfig,
     demand,
-    examine::Examiner,
+    examine::{Examiner, Means},
+    prepare::Preparer,
     room::{Room, cancelled},
     rules::ProjectRules,
     scan,
@@ -29,7 +30,8 @@ use super::{
 /// only when something failed, to tell what failed before.
 ///
 /// # Order
-/// The scan of added lines (`security.secrets`, `security.text`), the suites' checks, the checks of
+/// What the tree depends on is fetched (`prepare.<ecosystem>`), if the configuration says from where.
+/// Then the scan of added lines (`security.secrets`, `security.text`), the suites' checks, the checks of
 /// `.matrix/architect.toml`, the steps' commands (`step.<id>.<n>`), the requester's commands
 /// (`command.<n>`), the demands (`constraint.*`), the release.
 ///
@@ -39,6 +41,7 @@ use super::{
 #[derive(Debug)]
 pub struct SuiteVerifier {
     config: VerifyConfig,
+    preparer: Option<Preparer>,
     ids: Arc<dyn Ids>,
 }
 
@@ -46,10 +49,11 @@ impl SuiteVerifier {
     /// A verifier whose sessions are named by `ids`.
     ///
     /// # Errors
-    /// As [`VerifyConfig::validate`].
+    /// As [`VerifyConfig::validate`]; or whatever opening the cache of dependencies meets.
     pub fn new(config: VerifyConfig, ids: Arc<dyn Ids>) -> Result<Self> {
         config.validate()?;
-        Ok(Self { config, ids })
+        let preparer = config.prepare.clone().map(Preparer::new).transpose()?;
+        Ok(Self { config, preparer, ids })
     }
 
     async fn examine(&self, examiner: &mut Examiner<'_>, rules: &ProjectRules) -> Result<()> {
@@ -80,7 +84,17 @@ impl Verifier for SuiteVerifier {
     async fn verify(&self, cx: &VerifyContext<'_>) -> Result<CommandOutcome> {
         let rules = ProjectRules::load(cx.base).await?;
         let env: BTreeMap<String, String> = rules.verify.env.clone();
-        let mut examiner = Examiner::open(cx, &self.config, &*self.ids, &env).await?;
+        let means = Means {
+            config: &self.config,
+            preparer: self.preparer.as_ref(),
+            ids: &*self.ids,
+            env: &env,
+        };
+        let (prepared, told) = means.prepare(cx, cx.tree).await?;
+        let mut examiner = Examiner::open(cx, means, prepared).await?;
+        for evidence in told {
+            examiner.record(evidence, None).await?;
+        }
         let outcome = match self.examine(&mut examiner, &rules).await {
             Ok(()) => bundle::bundle(&rules.release, cx.tree, &examiner.room).await,
             Err(error) => Err(error),
@@ -113,6 +127,8 @@ async fn planned(
                 let has_ruff = room.version(&suite::python::RUFF).await?.is_some();
                 suite::python::checks(&base, &modules, has_ruff)
             }
+            Suite::Node => suite::node::checks(&base),
+            Suite::Go => suite::go::checks(),
         });
     }
     all.retain(|planned| rules.builtin(planned.name()).enabled);

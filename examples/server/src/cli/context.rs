@@ -13,6 +13,7 @@ use crate::{
     client::Client,
     composition::{Composition, Installation},
     config::Environment,
+    fetching::Fetching,
     home::{Home, read_private},
     isolation::Isolation,
     output::Screen,
@@ -62,13 +63,18 @@ impl Context {
 
     /// Opens the local data directory with all its backends, strict about the sandbox.
     pub(super) async fn local(&self) -> Result<Installation> {
-        self.local_with(&Isolation::default()).await
+        self.local_with(&Isolation::default(), &Fetching::default()).await
     }
 
     /// Opens the local data directory with all its backends.
-    pub(super) async fn local_with(&self, isolation: &Isolation) -> Result<Installation> {
+    pub(super) async fn local_with(
+        &self,
+        isolation: &Isolation,
+        fetching: &Fetching,
+    ) -> Result<Installation> {
         crate::logging::install(self.environment.log.as_deref(), "error", self.composition.clock());
-        let composition = self.composition.clone().isolation(isolation).lease_term(LEASE);
+        let composition =
+            self.composition.clone().isolation(isolation).fetching(fetching).lease_term(LEASE);
         composition.open(self.home()?).await
     }
 

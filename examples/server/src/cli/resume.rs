@@ -4,7 +4,7 @@ use clap::Args;
 use matrix_architect_core::error::{Error, ErrorKind, Result};
 
 use super::{context::Context, drive, exit::Exit, reach::job_id};
-use crate::isolation::Isolation;
+use crate::{fetching::Fetching, isolation::Isolation};
 
 /// Go on with an unfinished job, here and now.
 ///
@@ -16,13 +16,15 @@ pub(super) struct Resume {
     id: String,
     #[command(flatten)]
     isolation: Isolation,
+    #[command(flatten)]
+    fetching: Fetching,
 }
 
 impl Resume {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
         let id = job_id(&self.id)?;
         let principal = context.principal()?;
-        let here = context.local_with(&self.isolation).await?;
+        let here = context.local_with(&self.isolation, &self.fetching).await?;
         let job = here.engine.job(&principal, &id).await?;
         if job.status.is_terminal() {
             return Err(Error::new(ErrorKind::Conflict, "the job has ended")

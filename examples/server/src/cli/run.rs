@@ -12,7 +12,7 @@ use matrix_architect_core::{
 };
 
 use super::{change::ChangeArgs, context::Context, drive, exit::Exit, target::TargetArgs};
-use crate::{composition::Installation, isolation::Isolation};
+use crate::{composition::Installation, fetching::Fetching, isolation::Isolation};
 
 /// The label by which the same command finds its unfinished job again.
 const KEY: &str = "run.key";
@@ -32,6 +32,8 @@ pub(super) struct Run {
     target: TargetArgs,
     #[command(flatten)]
     isolation: Isolation,
+    #[command(flatten)]
+    fetching: Fetching,
 }
 
 impl Run {
@@ -39,7 +41,7 @@ impl Run {
         let spec = self.spec()?;
         let principal = context.principal()?;
         context.composition.require_git(&spec.repo, &spec.publish)?;
-        let here = context.local_with(&self.isolation).await?;
+        let here = context.local_with(&self.isolation, &self.fetching).await?;
         let job = match unfinished(&here, &principal, &spec).await? {
             Some(job) => {
                 context.screen.note(&format!("goes on with {}", job.id));

@@ -10,7 +10,7 @@ use matrix_architect_core::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{context::Context, exit::Exit};
-use crate::{isolation::Isolation, server::Server};
+use crate::{fetching::Fetching, isolation::Isolation, server::Server};
 
 /// Start the server with its workers.
 ///
@@ -25,11 +25,14 @@ pub(super) struct Serve {
     workers: usize,
     #[command(flatten)]
     isolation: Isolation,
+    #[command(flatten)]
+    fetching: Fetching,
 }
 
 impl Serve {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
-        let composition = context.composition.clone().isolation(&self.isolation);
+        let composition =
+            context.composition.clone().isolation(&self.isolation).fetching(&self.fetching);
         crate::logging::install(context.environment.log.as_deref(), "info", composition.clock());
         let home = context.home()?;
         // Before anybody is told that the server is there and may want it to stop.

@@ -30,7 +30,9 @@ pub(super) fn unified(stdout: &str, stderr: &str) -> Report {
     let mut file = String::new();
     for line in stdout.lines() {
         if let Some(name) = line.strip_prefix("--- ") {
-            name.split('\t').next().unwrap_or(name).clone_into(&mut file);
+            let name = name.split('\t').next().unwrap_or(name);
+            // gofmt calls what stands there so.
+            name.strip_suffix(".orig").unwrap_or(name).clone_into(&mut file);
         } else if let Some(ranges) = line.strip_prefix("@@ -") {
             let start = ranges.split([',', ' ']).next().and_then(|start| start.parse().ok());
             hunks.open(&file, start.unwrap_or(1));

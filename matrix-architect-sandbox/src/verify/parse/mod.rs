@@ -3,14 +3,19 @@
 
 mod cargo_json;
 mod coverage;
+mod eslint;
 mod format_diff;
+mod go_test;
+mod go_text;
 mod junit;
 mod libtest;
 mod ruff;
 mod rustc_text;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tsc;
 mod unittest;
 
 use matrix_architect_core::evidence::{Finding, TestCounts};
@@ -38,6 +43,16 @@ pub enum Parser {
     Unittest,
     /// What `ruff check --output-format=json` prints.
     Ruff,
+    /// The Test Anything Protocol, as `node --test` writes it.
+    Tap,
+    /// What `go test -json` prints.
+    GoTest,
+    /// What the Go compiler and `go vet` print.
+    Go,
+    /// What `eslint --format json` prints; errors are findings.
+    Eslint,
+    /// What `tsc --pretty false` prints.
+    Tsc,
     /// A unified diff of what a formatter would change, such as `ruff format --diff` prints.
     FormatDiff,
     /// LCOV tracefiles; the percentage of lines reached.
@@ -119,6 +134,11 @@ impl Parser {
             Self::Junit => junit::parse(input.document()),
             Self::Unittest => unittest::parse(&text::plain(input.stderr)),
             Self::Ruff => ruff::parse(input.document()),
+            Self::Tap => tap::parse(input.document()),
+            Self::GoTest => go_test::parse(input.document(), &text::plain(input.stderr)),
+            Self::Go => go_text::parse(&text::plain(input.stderr)),
+            Self::Eslint => eslint::parse(input.document()),
+            Self::Tsc => tsc::parse(&text::plain(input.stdout)),
             Self::FormatDiff => {
                 format_diff::unified(&text::plain(input.stdout), &text::plain(input.stderr))
             }
@@ -129,7 +149,7 @@ impl Parser {
 
     /// Whether it reads the outcome of tests.
     pub const fn reads_tests(self) -> bool {
-        matches!(self, Self::Libtest | Self::Junit | Self::Unittest)
+        matches!(self, Self::Libtest | Self::Junit | Self::Unittest | Self::Tap | Self::GoTest)
     }
 
     /// Whether its findings have names by which those of two runs can be told apart.

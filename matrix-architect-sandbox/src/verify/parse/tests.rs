@@ -55,7 +55,10 @@ use CheckResult::{Failed, Inconclusive, Passed};
 type Row = (&'static str, Parser, i32, Option<TestCounts>, usize, CheckResult);
 
 fn rows() -> Vec<Row> {
-    use Parser::{CargoBuild, CargoJson, FormatDiff, Junit, Libtest, Ruff, Rustfmt, Unittest};
+    use Parser::{
+        CargoBuild, CargoJson, Eslint, FormatDiff, Go, GoTest, Junit, Libtest, Ruff, Rustfmt, Tap,
+        Tsc, Unittest,
+    };
     vec![
         ("libtest-mixed", Libtest, 101, counts(8, 5, 2), 5, Failed),
         ("libtest-filtered", Libtest, 101, counts(2, 1, 0), 1, Failed),
@@ -87,6 +90,16 @@ fn rows() -> Vec<Row> {
         ("ruff-clean", Ruff, 0, None, 0, Passed),
         ("ruff-syntax", Ruff, 1, None, 2, Failed),
         ("ruff-format-diff", FormatDiff, 1, None, 1, Failed),
+        ("gofmt-diff", FormatDiff, 1, None, 1, Failed),
+        ("tap-mixed", Tap, 1, counts(4, 2, 2), 2, Failed),
+        ("tap-passed", Tap, 0, counts(1, 0, 1), 0, Passed),
+        ("go-test-mixed", GoTest, 2, counts(3, 4, 1), 6, Failed),
+        ("go-test-passed", GoTest, 0, counts(1, 0, 1), 0, Passed),
+        ("go-test-none", GoTest, 1, counts(0, 0, 0), 0, Inconclusive),
+        ("go-build-error", Go, 2, None, 1, Failed),
+        ("go-vet", Go, 2, None, 1, Failed),
+        ("eslint", Eslint, 1, None, 3, Failed),
+        ("tsc-errors", Tsc, 2, None, 2, Failed),
     ]
 }
 
@@ -124,7 +137,7 @@ fn a_report_cut_anywhere_is_never_passed() {
     for (name, parser, ..) in rows() {
         let whole = Recorded::load(name);
         // These say nothing when all is well; their exit code and the cap on output stand for them.
-        if matches!(parser, Parser::Rustfmt | Parser::FormatDiff) {
+        if silent(parser) {
             continue;
         }
         let stderr = parser == Parser::Unittest;
@@ -132,11 +145,13 @@ fn a_report_cut_anywhere_is_never_passed() {
             whole.file.as_ref().unwrap_or(if stderr { &whole.stderr } else { &whole.stdout });
         let text = String::from_utf8_lossy(document);
         let end = text.trim_end().len();
-        // What comes after the last word of libtest and unittest says nothing.
+        // What comes after the last word of libtest, unittest and Node says nothing.
         let end = text[..end]
             .rfind("test result:")
             .filter(|_| parser == Parser::Libtest)
             .map_or(end, |at| at + 20);
+        let time = text.rfind("\n# duration_ms").filter(|_| parser == Parser::Tap);
+        let end = time.unwrap_or(end);
         let end = end.min(document.len());
         // Every byte of the end, which says how it went, and every forty-first before it.
         for cut in (0..end).filter(|cut| cut % 41 == 0 || end - cut < 200) {
@@ -162,7 +177,7 @@ fn nothing_at_all_is_never_passed() {
     }
 }
 
-const ALL: [Parser; 11] = [
+const ALL: [Parser; 16] = [
     Parser::ExitCode,
     Parser::Libtest,
     Parser::CargoJson,
@@ -172,12 +187,69 @@ const ALL: [Parser; 11] = [
     Parser::Unittest,
     Parser::Ruff,
     Parser::FormatDiff,
+    Parser::Tap,
+    Parser::GoTest,
+    Parser::Go,
+    Parser::Eslint,
+    Parser::Tsc,
     Parser::Lcov,
     Parser::Cobertura,
 ];
 
 fn silent(parser: Parser) -> bool {
-    matches!(parser, Parser::ExitCode | Parser::Rustfmt | Parser::FormatDiff)
+    use Parser::{ExitCode, FormatDiff, Go, Rustfmt, Tsc};
+    matches!(parser, ExitCode | Rustfmt | FormatDiff | Go | Tsc)
+}
+
+#[test]
+fn failures_of_node_and_go_have_names_messages_and_places() {
+    let found = |parser: Parser, name| {
+        let findings = parser.parse(Recorded::load(name).input()).findings;
+        let line = |finding: &Finding| {
+            let place = finding.file.as_deref().unwrap_or("-");
+            let line = finding.line.unwrap_or(0);
+            format!("{place}:{line} {}: {}", finding.name, finding.message)
+        };
+        findings.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(Parser::Tap, "tap-mixed"),
+        [
+            "/workspace/test/a.test.js:3 fails # hard: 1 == 2",
+            "/workspace/test/a.test.js:4 inner bad: boom",
+        ]
+    );
+    assert_eq!(
+        found(Parser::GoTest, "go-test-mixed"),
+        [
+            "a_test.go:7 example.test/gt.TestBad: want 1, got 2",
+            "a_test.go:12 example.test/gt.TestParent/two: no two",
+            "-:0 example.test/gt.TestParent: failed",
+            "-:0 example.test/gt/sub.TestPanics: panic: assignment to entry in nil map [recovered]",
+            "broken/b.go:3 go: cannot use \"x\" (untyped string constant) as int value in return \
+             statement",
+            "-:0 example.test/gt/broken: build failed",
+        ]
+    );
+    assert_eq!(
+        found(Parser::Go, "go-vet"),
+        ["vet/v.go:5 go: fmt.Printf format %d has arg \"x\" of wrong type string"]
+    );
+    assert_eq!(
+        found(Parser::FormatDiff, "gofmt-diff"),
+        ["bad.go:2 format: not formatted: func  X( )  {}"]
+    );
+    assert_eq!(
+        found(Parser::Eslint, "eslint")[..2],
+        [
+            "/workspace/b.js:2 no-undef: 'foo' is not defined.",
+            "/workspace/b.js:2 eqeqeq: Expected '===' and instead saw '=='.",
+        ]
+    );
+    assert_eq!(
+        found(Parser::Tsc, "tsc-errors")[1],
+        "a.ts:2 TS2322: Type 'string' is not assignable to type 'number'."
+    );
 }
 
 #[test]

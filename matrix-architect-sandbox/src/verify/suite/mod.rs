@@ -1,6 +1,8 @@
 //! The suites: which checks a project of a kind gets without saying anything. What a project is,
 //! is read from the base tree alone.
 
+pub(super) mod go;
+pub(super) mod node;
 pub(super) mod python;
 pub(super) mod rust;
 #[cfg(test)]
@@ -21,6 +23,10 @@ pub enum Suite {
     Rust,
     /// Python: `python.ruff`, `python.format`, `python.test`, `python.build`.
     Python,
+    /// Node: `node.eslint`, `node.types`, `node.build`, `node.test`.
+    Node,
+    /// Go: `go.fmt`, `go.vet`, `go.build`, `go.test`.
+    Go,
 }
 
 impl Suite {
@@ -32,6 +38,12 @@ impl Suite {
         }
         if ["pyproject.toml", "setup.py", "setup.cfg"].iter().any(|file| base.has(file)) {
             suites.push(Self::Python);
+        }
+        if base.has("package.json") {
+            suites.push(Self::Node);
+        }
+        if base.has("go.mod") {
+            suites.push(Self::Go);
         }
         suites
     }
@@ -45,7 +57,8 @@ pub(super) struct Base {
 }
 
 /// Files that are read to know what a project is.
-const TELLING: [&str; 5] = ["pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "setup.py"];
+const TELLING: [&str; 6] =
+    ["pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "setup.py", "package.json"];
 
 impl Base {
     pub(super) async fn read(tree: &dyn Tree) -> Result<Self> {

@@ -31,11 +31,13 @@ pub(in super::super) const RUFF: Tool = Tool {
 /// Where pytest writes its report: a folder no project has, in the private copy of the tree.
 const REPORT: &str = ".architect-reports/pytest.xml";
 
-/// Prints which of its arguments Python can import, one a line. Nothing is imported for it, since
+/// Prints which of its arguments after the first Python can import, one a line; the first names
+/// folders to look in beside its own. Nothing is imported for it, since
 /// that would run their code.
 pub(in super::super) const FIND_MODULES: &str = "\
 import importlib.util, os, sys
-for name in sys.argv[1:]:
+sys.path += filter(None, sys.argv[1].split(':'))
+for name in sys.argv[2:]:
     top, *below = name.split('.')
     try:
         found = importlib.util.find_spec(top)

@@ -25,6 +25,7 @@ fn a_project_is_what_the_files_in_its_root_say() {
     assert_eq!(detect(&["Cargo.toml", "src/lib.rs"]), [Suite::Rust]);
     assert_eq!(detect(&["setup.py"]), [Suite::Python]);
     assert_eq!(detect(&["Cargo.toml", "pyproject.toml"]), [Suite::Rust, Suite::Python]);
+    assert_eq!(detect(&["package.json", "go.mod"]), [Suite::Node, Suite::Go]);
     assert_eq!(detect(&["docs/Cargo.toml", "README.md"]), []);
 }
 
@@ -81,7 +82,7 @@ fn a_wheel_is_built_only_where_its_backend_is_there() {
 fn modules_are_found_without_importing_them() {
     let mut python = Command::new("python3");
     python.args(["-I", "-c", python::FIND_MODULES]);
-    python.args(["json", "json.decoder", "json.nothing", "nothing", "nothing.at.all", ""]);
+    python.args(["", "json", "json.decoder", "json.nothing", "nothing", "nothing.at.all", ""]);
     let Ok(output) = python.output() else {
         let ci = std::env::var_os("ARCHITECT_CI").is_some_and(|set| !set.is_empty());
         assert!(!ci, "must not be skipped here: python3 is not installed");
@@ -89,4 +90,31 @@ fn modules_are_found_without_importing_them() {
         return;
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout), "json\njson.decoder\n");
+}
+
+#[test]
+fn a_node_project_is_tested_as_its_script_says() {
+    let of = |files: &[(&str, &str)]| lines(&node::checks(&Base::of(files)));
+    let script = |script: &str| format!("{{\"scripts\": {{\"test\": \"{script}\"}}}}");
+    assert!(of(&[("package.json", "{}"), ("index.js", "")]).is_empty());
+    assert_eq!(of(&[("package.json", "{}"), ("a.test.js", "")]), ["node.test: node --test"]);
+    let default = script("echo no test specified && exit 1");
+    assert!(of(&[("package.json", &default)]).is_empty());
+    assert_eq!(of(&[("package.json", &script("node --test"))]), ["node.test: npm test --silent"]);
+    assert!(of(&[("package.json", &script("vitest"))])[0].contains("vitest run --reporter=junit"));
+    let all = of(&[
+        ("package.json", "{\"scripts\": {\"build\": \"tsc\"}}"),
+        ("tsconfig.json", ""),
+        ("eslint.config.mjs", ""),
+    ]);
+    assert_eq!(all.len(), 3);
+    assert!(all[0].contains("eslint --format json") && all[1].contains("tsc --noEmit"), "{all:?}");
+}
+
+#[test]
+fn a_go_project_gets_what_go_brings() {
+    let all = lines(&go::checks());
+    assert_eq!(all[1], "go.vet: go vet ./...");
+    assert_eq!(all[3], "go.test: go test -json ./...");
+    assert!(all[0].starts_with("go.fmt: ") && all[2].starts_with("go.build: "));
 }
