@@ -9,6 +9,7 @@ mod native {
     pub(super) mod ground;
     mod leaks;
     mod setup;
+    mod soak;
     mod unprivileged;
     mod verdicts;
 }

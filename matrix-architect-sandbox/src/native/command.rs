@@ -63,7 +63,9 @@ fn confine(given: &Given<'_>, layers: &mut Layers<'_>) -> Result<(), Fault> {
         })?;
     }
     if let Some(filters) = &given.confinement.filters {
-        layers.enter(Layer::Seccomp, || filters.apply())?;
+        let is_bounded = given.request.rlimits.data == 0;
+        let filter = if is_bounded { &filters.usual } else { &filters.strict };
+        layers.enter(Layer::Seccomp, || filter.apply())?;
     }
     Ok(())
 }
@@ -109,10 +111,29 @@ fn bound(limits: &Rlimits) -> Result<(), Fault> {
     // The kernel warns with SIGXCPU at the soft bound and kills at the hard one.
     let cpu = limits.cpu_seconds.max(1);
     set(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(cpu + 1) })?;
+    // What the server may have, and no command needs: the host's memory, its scheduler's favour.
+    for (resource, most) in OTHERS {
+        limit_to(resource, most)?;
+    }
     if limits.data > 0 {
         limit(Resource::Data, limits.data)?;
     }
     Ok(())
+}
+
+/// Bytes of locked memory and of message queues are what kernels give by default.
+const OTHERS: [(Resource, u64); 5] = [
+    (Resource::Memlock, 8 << 20),
+    (Resource::Msgqueue, 819_200),
+    (Resource::Sigpending, 4096),
+    (Resource::Rtprio, 0),
+    (Resource::Nice, 0),
+];
+
+/// Bounds to `most`, or to less if there is less to have.
+fn limit_to(resource: Resource, most: u64) -> Result<(), Fault> {
+    let had = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    limit(resource, most.min(had))
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), Fault> {

@@ -1,15 +1,35 @@
 //! What every command of a session is put under, made ready once.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
-use super::{fault::Fault, landlock_rules, seccomp_filter::Filters, wire::Layer};
+use super::{
+    confine,
+    fault::{Fault, Step as _},
+    landlock_rules,
+    seccomp_filter::Filters,
+    sys,
+    wire::Layer,
+};
+
+/// The filter of commands, and that of commands whose memory no cgroup bounds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FilterPair {
+    pub(super) usual: Filters,
+    pub(super) strict: Filters,
+}
+
+impl FilterPair {
+    pub(super) fn compile() -> Result<Self, Fault> {
+        Ok(Self { usual: Filters::compile()?, strict: Filters::compile_without_memory_files()? })
+    }
+}
 
 /// The command's user, its filters, and the layers that this machine lacks.
 #[derive(Debug)]
 pub(super) struct Confinement {
     /// Whom commands run as on the host; themselves if the host is not root's.
     pub(super) user: Option<u32>,
-    pub(super) filters: Option<Filters>,
+    pub(super) filters: Option<FilterPair>,
     pub(super) landlock: Option<OwnedFd>,
     /// Layers to do without.
     pub(super) without: Vec<Layer>,
@@ -20,7 +40,7 @@ impl Confinement {
     /// session's root must stand: landlock's rules are about its places.
     pub(super) fn prepare(
         user: Option<u32>,
-        filters: Result<Filters, Fault>,
+        filters: Result<FilterPair, Fault>,
         without: Vec<Layer>,
         lacking: &mut Vec<(Layer, Fault)>,
     ) -> Self {
@@ -39,5 +59,15 @@ impl Confinement {
         }
         made.without.extend(lacking.iter().map(|(layer, _)| *layer));
         made
+    }
+
+    /// Puts this process, which handles what strangers wrote, where commands are as far as it
+    /// needs no namespaces of its own.
+    pub(super) fn restrict(&self) -> Result<(), Fault> {
+        confine::become_owner(self.user)?;
+        if let Some(ruleset) = &self.landlock {
+            sys::restrict_self(ruleset.as_fd()).step("applying landlock")?;
+        }
+        self.filters.as_ref().map_or(Ok(()), |filters| filters.usual.apply())
     }
 }

@@ -14,12 +14,11 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::{
     confine,
+    confinement::FilterPair,
     fault::{Fault, Step as _},
     keeper::{self, Foundation},
     network::Network,
-    root,
-    seccomp_filter::Filters,
-    sys,
+    root, sys,
     wire::{self, Layer, OpenRequest, Order, Reply, RootPlan},
 };
 
@@ -36,7 +35,7 @@ pub(super) fn serve(socket: &OwnedFd) {
     let Ok(Some((Order::SetUp(plan), _))) = wire::receive::<Order>(socket.as_fd()) else { return };
     let ready = own_namespace().and_then(|()| template(&plan));
     let mut helper =
-        Helper { plan, ready, filters: Filters::compile(), spare: Vec::new(), used: Vec::new() };
+        Helper { plan, ready, filters: FilterPair::compile(), spare: Vec::new(), used: Vec::new() };
     while helper.wait(socket) {
         let received = wire::receive::<Order>(socket.as_fd());
         let Ok(Some((Order::Open(request), mut descriptors))) = received else { return };
@@ -91,7 +90,7 @@ fn template(plan: &RootPlan) -> Result<OwnedFd, Fault> {
 struct Helper {
     plan: RootPlan,
     ready: Result<OwnedFd, Fault>,
-    filters: Result<Filters, Fault>,
+    filters: Result<FilterPair, Fault>,
     spare: Vec<Network>,
     /// Those of sessions, and the session's first process.
     used: Vec<(Network, OwnedFd)>,
@@ -140,7 +139,7 @@ impl Helper {
                 spare.clear();
                 used.clear();
                 let socket = session.try_clone().step("keeping the session's socket")?;
-                let filters = std::mem::replace(filters, Ok(Filters::default()));
+                let filters = std::mem::replace(filters, Ok(FilterPair::default()));
                 let network = network.map(Network::into_namespace);
                 keeper::main(request, Foundation { socket, template, plan, network, filters })
             }

@@ -14,14 +14,13 @@ use rustix::{
 };
 
 use super::{
-    collect, confine,
-    confinement::Confinement,
+    collect,
+    confinement::{Confinement, FilterPair},
     fault::{Fault, Step as _},
     meter::Meter,
     network,
     root::{self, Scratch},
     seat::Seat,
-    seccomp_filter::Filters,
     supervise::{self, Kind, Watched},
     sys, unpack,
     wire::{self, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest},
@@ -40,7 +39,7 @@ pub(super) struct Foundation<'a> {
     pub(super) plan: &'a RootPlan,
     /// A network namespace that nobody is in.
     pub(super) network: Option<OwnedFd>,
-    pub(super) filters: Result<Filters, Fault>,
+    pub(super) filters: Result<FilterPair, Fault>,
 }
 
 /// What a session holds on to.
@@ -75,7 +74,7 @@ impl Keeper {
         let mut without = request.without.clone();
         let mut lacking = Vec::new();
         let (scratch, proc) = stand(request, &foundation)?;
-        enter_namespaces(foundation.network.as_ref(), &mut without, &mut lacking);
+        enter_namespaces(&proc, foundation.network.as_ref(), &mut without, &mut lacking);
         let confinement =
             Confinement::prepare(request.user, foundation.filters, without, &mut lacking);
         let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
@@ -250,8 +249,8 @@ impl Keeper {
             .step("opening a pipe for the report")?;
         match sys::clone(0).step("starting a process")? {
             sys::Side::Child => {
-                let reply = confine::become_owner(self.confinement.user)
-                    .map_or_else(Reply::Failed, |()| errand(archive));
+                let reply =
+                    self.confinement.restrict().map_or_else(Reply::Failed, |()| errand(archive));
                 let _ = supervise::report(&answer, &reply);
                 sys::exit(0)
             }
@@ -309,6 +308,7 @@ fn stand(request: &OpenRequest, foundation: &Foundation<'_>) -> Result<(Scratch,
 
 /// Enters namespaces that are the session's. Those of processes and mounts are there already.
 fn enter_namespaces(
+    proc: &OwnedFd,
     network: Option<&OwnedFd>,
     without: &mut Vec<Layer>,
     lacking: &mut Vec<(Layer, Fault)>,
@@ -327,7 +327,11 @@ fn enter_namespaces(
         }
         None => network::create(),
     });
-    enter(Layer::Ipc, &|| sys::unshare(libc::CLONE_NEWIPC).step("creating an ipc namespace"));
+    enter(Layer::Ipc, &|| {
+        sys::unshare(libc::CLONE_NEWIPC).step("creating an ipc namespace")?;
+        root::bound_ipc(proc);
+        Ok(())
+    });
     enter(Layer::HostName, &|| {
         sys::unshare(libc::CLONE_NEWUTS).step("creating a uts namespace")?;
         rustix::system::sethostname(b"sandbox").step("setting the host name")

@@ -54,10 +54,18 @@ impl Meter {
     /// Looks once.
     pub(super) fn look(&mut self, scratch: &Scratch) {
         self.ended.disk_full |= scratch.is_full();
-        let seen = match &self.source {
+        let mut seen = match &self.source {
             Source::Cgroup(meter) => Seen { micros: cgroup_micros(meter), ..Seen::default() },
             Source::Processes { proc, first } => sum_descendants(proc, *first),
         };
+        // Pages that several processes share are counted for each at first. Counting them fairly
+        // takes the kernel a walk over all pages, so it is asked only where it matters.
+        if self.memory_cap > 0
+            && seen.memory > self.memory_cap
+            && let Source::Processes { proc, first } = &self.source
+        {
+            seen.memory = fair_share(proc, *first).unwrap_or(seen.memory);
+        }
         self.ended.peak_memory = self.ended.peak_memory.max(seen.memory);
         self.ended.most_processes = self.ended.most_processes.max(seen.threads);
         self.cpu = self.cpu.max(seen.micros);
@@ -101,6 +109,19 @@ pub(crate) fn cgroup_micros(meter: &OwnedFd) -> u64 {
     }
 }
 
+/// The memory of a command's processes, each shared page counted once in all.
+fn fair_share(proc: &OwnedFd, first: libc::pid_t) -> Option<u64> {
+    let kilobytes = |pid: &u64| {
+        let text = read_at(proc, &format!("{pid}/smaps_rollup"));
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        Some(nth_number(line, 0))
+    };
+    let tree = descendants(&processes(proc), first);
+    let shares: Vec<_> = tree.iter().filter_map(|process| kilobytes(&process.pid)).collect();
+    // Processes that ended meanwhile have no share; if none has one, the file is not to be had.
+    (tree.is_empty() || !shares.is_empty()).then(|| shares.iter().sum::<u64>() * 1024)
+}
+
 /// What one look found.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
@@ -117,28 +138,29 @@ struct Process {
     ticks: u64,
     threads: u64,
     pages: u64,
-    shared: u64,
 }
 
-/// Sums over the descendants of a command's pid 1, without itself. Orphans are its children, so
-/// that nothing of the command is missed and nothing beside it is counted. Memory that processes
-/// share is counted once, at the size of the largest sharer.
-fn sum_descendants(proc: &OwnedFd, first: libc::pid_t) -> Seen {
-    let processes = processes(proc);
-    let mut tree = vec![u64::try_from(first).unwrap_or(0)];
-    let (mut at, mut seen) = (0, Seen::default());
-    let (mut ticks, mut shared) = (0, 0);
-    while let Some(parent) = tree.get(at).copied() {
+/// The descendants of a command's pid 1, without itself. Orphans are its children, so that nothing
+/// of the command is missed and nothing beside it is counted.
+fn descendants(processes: &[Process], first: libc::pid_t) -> Vec<Process> {
+    let below = |parent: u64| processes.iter().filter(move |process| process.parent == parent);
+    let mut tree: Vec<Process> = below(u64::try_from(first).unwrap_or(0)).copied().collect();
+    let mut at = 0;
+    while let Some(process) = tree.get(at).copied() {
+        tree.extend(below(process.pid));
         at += 1;
-        for process in processes.iter().filter(|process| process.parent == parent) {
-            tree.push(process.pid);
-            ticks += process.ticks;
-            seen.threads += u32::try_from(process.threads).unwrap_or(0);
-            seen.memory += process.pages.saturating_sub(process.shared);
-            shared = shared.max(process.shared);
-        }
     }
-    seen.memory = (seen.memory + shared) * rustix::param::page_size() as u64;
+    tree
+}
+
+fn sum_descendants(proc: &OwnedFd, first: libc::pid_t) -> Seen {
+    let mut seen = Seen::default();
+    let mut ticks = 0;
+    for process in descendants(&processes(proc), first) {
+        ticks += process.ticks;
+        seen.threads += u32::try_from(process.threads).unwrap_or(0);
+        seen.memory += process.pages * rustix::param::page_size() as u64;
+    }
     seen.micros = ticks * 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
     seen
 }
@@ -159,7 +181,6 @@ fn processes(proc: &OwnedFd) -> Vec<Process> {
             ticks: (11..15).map(|column| nth_number(stat, column)).sum(),
             threads: nth_number(stat, 17),
             pages: nth_number(&statm, 1),
-            shared: nth_number(&statm, 2),
         })
     };
     entries.flatten().filter_map(process).collect()

@@ -266,6 +266,24 @@ pub(super) fn cover_proc(user: Option<u32>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Bounds what outlives the processes that made it, and so escapes those who count processes:
+/// pages of shared segments, message queues, semaphores (per set, in all, per call, sets).
+const IPC_BOUNDS: [(&str, &str); 3] = [
+    ("sys/kernel/shmall", "16384"),
+    ("sys/kernel/msgmni", "128"),
+    ("sys/kernel/sem", "250 32000 32 128"),
+];
+
+/// Bounds this process's own ipc namespace. Before Linux 6.11 only the first user namespace may;
+/// elsewhere the kernel's own bounds remain.
+pub(super) fn bound_ipc(proc: &OwnedFd) {
+    for (file, bound) in IPC_BOUNDS {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let _ = rustix::fs::openat(proc, file, flags, Mode::empty())
+            .and_then(|file| rustix::io::write(&file, bound.as_bytes()));
+    }
+}
+
 /// The one space of a session that can be written: a file system in memory, capped in bytes and
 /// in files.
 #[derive(Debug)]

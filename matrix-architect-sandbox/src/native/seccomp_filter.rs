@@ -105,6 +105,18 @@ const NAMESPACE_FLAGS: [libc::c_int; 8] = [
 /// addresses, as `getifaddrs` does.
 const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
+/// What is spoken over IP: the family's own choice, ICMP, TCP and UDP. Others, such as
+/// SCTP, DCCP, L2TP and SMC, are modules that the kernel loads for whoever asks, in any network
+/// namespace.
+const PROTOCOLS: [libc::c_int; 5] =
+    [0, libc::IPPROTO_ICMP, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6];
+
+/// The part of a socket's type that is not a flag.
+const SOCKET_KIND: u64 = 0xf;
+/// Types for which those modules are the family's own choice: reliable datagrams, sequenced
+/// packets, DCCP, and raw frames by their old name.
+const OTHER_KINDS: [u64; 4] = [4, 5, 6, 10];
+
 /// `personality` values that ask or that debuggers and old programs use.
 const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
 
@@ -114,7 +126,18 @@ pub(crate) struct Filters(BpfProgram);
 
 impl Filters {
     pub(crate) fn compile() -> Result<Self, Fault> {
-        program().map(Self).map_err(|cause| {
+        Self::of(BTreeMap::new())
+    }
+
+    /// The same for where nobody counts memory that belongs to no process: without files in
+    /// memory, which live as long as somebody has them open.
+    pub(crate) fn compile_without_memory_files() -> Result<Self, Fault> {
+        let calls = [libc::SYS_memfd_create, libc::SYS_memfd_secret];
+        Self::of(calls.map(|call| (call, Vec::new())).into())
+    }
+
+    fn of(more: Rules) -> Result<Self, Fault> {
+        program(more).map(Self).map_err(|cause| {
             Fault::new("compiling the system call filter", &io::Error::other(cause))
         })
     }
@@ -144,10 +167,12 @@ impl Filters {
 const ENTRY: usize = 3;
 
 /// One program, because each one is looked through at every call.
-fn program() -> Result<BpfProgram, seccompiler::BackendError> {
+fn program(more: Rules) -> Result<BpfProgram, seccompiler::BackendError> {
     let errno = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let filter = SeccompFilter::new(denied()?, SeccompAction::Allow, errno, arch)?;
+    let mut rules = denied()?;
+    rules.extend(more);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, errno, arch)?;
     let mut program: BpfProgram = filter.try_into()?;
     program.splice(ENTRY..ENTRY, numbers());
     Ok(program)
@@ -170,7 +195,19 @@ fn denied() -> Result<Rules, seccompiler::BackendError> {
         word(0, Op::Eq, number(libc::AF_NETLINK))?,
         word(2, Op::Ne, number(libc::NETLINK_ROUTE))?,
     ])?;
-    rules.insert(libc::SYS_socket, vec![other_family, other_netlink]);
+    let mut sockets = vec![other_family, other_netlink];
+    for family in [libc::AF_INET, libc::AF_INET6].map(number) {
+        let mut others = vec![word(0, Op::Eq, family)?];
+        for protocol in PROTOCOLS.map(number) {
+            others.push(word(2, Op::Ne, protocol)?);
+        }
+        sockets.push(SeccompRule::new(others)?);
+        for kind in OTHER_KINDS {
+            let kind = word(1, Op::MaskedEq(SOCKET_KIND), kind)?;
+            sockets.push(SeccompRule::new(vec![word(0, Op::Eq, family)?, kind])?);
+        }
+    }
+    rules.insert(libc::SYS_socket, sockets);
     let unix = SeccompRule::new(vec![word(0, Op::Ne, number(libc::AF_UNIX))?])?;
     rules.insert(libc::SYS_socketpair, vec![unix]);
     let none_of = PERSONALITIES.map(|value| word(0, Op::Ne, value));

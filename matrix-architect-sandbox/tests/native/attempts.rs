@@ -59,6 +59,13 @@ const ATTEMPTS: &[(&str, Control, &str)] = &[
     ("packet socket", Root, "socket.socket(17, 3, 0x300)"),
     ("raw socket", Root, "socket.socket(2, 3, 1)"),
     ("audit netlink", Root, "socket.socket(16, 3, 9)"),
+    ("SCTP", Anybody, "filtered(2, 1, 132)"),
+    ("SCTP by its type", Anybody, "filtered(10, 5, 0)"),
+    ("DCCP", Anybody, "filtered(10, 6, 0)"),
+    ("L2TP", Anybody, "filtered(2, 2, 115)"),
+    ("SMC", Anybody, "filtered(2, 1, 256)"),
+    ("real-time scheduling", Root, "os.sched_setscheduler(0, 1, os.sched_param(1))"),
+    ("large shared segment", Anybody, "call(31, call(29, 0, 1 << 30, 0o1600), 0, 0)"),
     ("io_uring", Untried, "call(425, 4, ctypes.create_string_buffer(120))"),
     ("keyring", Anybody, "call(250, 0, -3, 1)"),
     ("add_key", Anybody, "call(248, b'user', b'architect', b'x', 1, -1)"),
@@ -137,6 +144,13 @@ def terminal(request):
         fcntl.ioctl(0, request, b'\0')
     except OSError as error:
         if error.errno != 25:
+            raise
+def filtered(*socket_kind):
+    # Whether the kernel has the module at all is not the question.
+    try:
+        socket.socket(*socket_kind)
+    except OSError as error:
+        if error.errno == 1:
             raise
 def handle():
     # Too small a buffer is answered with the size, by a kernel that would give it.

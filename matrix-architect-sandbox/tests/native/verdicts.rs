@@ -162,3 +162,32 @@ async fn bytes_that_are_no_text_pass_unchanged() {
     assert_eq!(output, [0xff, 0, 0xfe]);
     session.close().await.unwrap();
 }
+
+/// Maps and touches so many MiB, shared or private, then forks so many processes that hold on to it
+/// or touch as much of their own.
+fn hold(what: &str) -> String {
+    let program = format!(
+        "import mmap, os, sys, time\n\
+         def touch(flags):\n  \
+           m = mmap.mmap(-1, 60 << 20, flags)\n  \
+           for at in range(0, 60 << 20, 4096): m[at] = 1\n  \
+           return m\n\
+         {what}\ntime.sleep(1)\n"
+    );
+    format!("exec python3 -I -c '{program}'")
+}
+
+#[tokio::test]
+async fn memory_that_is_watched_is_counted_fairly() {
+    let ground = Ground::without_cgroups();
+    let own = "if os.fork() == 0 or os.fork() == 0: pass\nm = touch(mmap.MAP_SHARED)";
+    assert_eq!(verdict(&ground, &hold(own), bounds()).await, ExitVerdict::OutOfMemory, "3 x 60");
+    let common = "m = touch(mmap.MAP_PRIVATE)\nif os.fork() == 0 or os.fork() == 0: pass";
+    assert_eq!(verdict(&ground, &hold(common), bounds()).await, ExitVerdict::Exited(0), "1 x 60");
+    let hidden = "os.memfd_create(\"hidden\")";
+    assert_eq!(
+        verdict(&ground, &hold(hidden), bounds()).await,
+        ExitVerdict::Exited(1),
+        "no process's"
+    );
+}
