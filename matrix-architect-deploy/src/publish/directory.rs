@@ -155,6 +155,8 @@ impl Publisher for DirectoryPublisher {
             at: cx.clock.now(),
         };
         if is_published(&folder, &manifest).await? {
+            let latest = folder.clone();
+            blocking(move || finish_link(&latest)).await?;
             return Ok(publication(false));
         }
         let step = format!("publish {DRIVER}/{name} {}", release.version());
@@ -242,17 +244,34 @@ async fn stage(
     .await
 }
 
-/// One rename, which replaces nothing.
+/// One rename, which replaces nothing. The link to the latest is written under another name before,
+/// so that whoever goes on after a crash finds that it still has to get its own.
 fn put_in_place(staging: &Path, folder: &Path) -> Result<()> {
     let parent = folder.parent().unwrap_or(folder);
     disk::make(parent)?;
+    let next = parent.join(NEXT);
+    disk::remove(&next)?;
+    symlink(folder.file_name().unwrap_or_default(), &next)
+        .map_err(|e| failed(e, "the link to the latest could not be made", &next))?;
+    disk::sync(parent)?;
     renameat_with(CWD, staging, CWD, folder, RenameFlags::NOREPLACE)
         .map_err(|e| failed(e.into(), "the publication could not be put in place", folder))?;
     disk::sync(parent)?;
-    let (next, latest) = (parent.join(".latest.next"), parent.join("latest"));
-    disk::remove(&next)?;
-    symlink(folder.file_name().unwrap_or_default(), &next)
-        .and_then(|()| fs::rename(&next, &latest))
+    finish_link(folder)
+}
+
+/// The link to the latest before it has its name.
+const NEXT: &str = ".latest.next";
+
+/// Gives the link its name, if it waits for it and is to this folder. What somebody else published
+/// meanwhile has replaced it.
+fn finish_link(folder: &Path) -> Result<()> {
+    let parent = folder.parent().unwrap_or(folder);
+    let (next, latest) = (parent.join(NEXT), parent.join("latest"));
+    if fs::read_link(&next).ok().as_deref() != folder.file_name().map(Path::new) {
+        return Ok(());
+    }
+    fs::rename(&next, &latest)
         .map_err(|e| failed(e, "the link to the latest could not be made", &latest))?;
     disk::sync(parent)
 }

@@ -2,10 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
+use async_trait::async_trait;
 use matrix_architect_core::{
     attest::Envelope,
     conformance::publisher::Place as _,
-    error::Result,
+    error::{ErrorKind, Result},
     fake::{
         CollectedLog, FixedClock, FixedSecrets, MemoryArtifacts, MemoryJournal, gated_release, job,
         job_ref,
@@ -16,7 +17,7 @@ use matrix_architect_core::{
     plan::RepoSpec,
     release::Publication,
     time::Timestamp,
-    traits::{Cancel, PublishContext, PublishRequest, Publisher as _},
+    traits::{Cancel, Journal, PublishContext, PublishRequest, Publisher as _},
 };
 use matrix_architect_deploy::publish::GitPublisher;
 use serde_json::{Value, json};
@@ -24,11 +25,20 @@ use serde_json::{Value, json};
 use crate::publishing::{Repository, settings};
 
 async fn publish(job: &Job, artifacts: &MemoryArtifacts, config: Value) -> Result<Publication> {
+    let (journal, cancel) = (MemoryJournal::new(), Cancel::new());
+    publish_with(job, artifacts, config, (&journal, &cancel)).await
+}
+
+async fn publish_with(
+    job: &Job,
+    artifacts: &MemoryArtifacts,
+    config: Value,
+    (journal, cancel): (&dyn Journal, &Cancel),
+) -> Result<Publication> {
     let reference = job.reference();
     let secrets = FixedSecrets::new().with(&reference.tenant, "fixed://token", "hunter2-secret")?;
-    let (journal, clock, cancel, log) =
-        (MemoryJournal::new(), FixedClock::new(), Cancel::new(), CollectedLog::new());
-    let cx = PublishContext::new(&reference, &journal, &secrets, artifacts, &clock, &cancel, &log);
+    let (clock, log) = (FixedClock::new(), CollectedLog::new());
+    let cx = PublishContext::new(&reference, journal, &secrets, artifacts, &clock, cancel, &log);
     let release = gated_release(&reference, Digest::of("bundle"));
     let envelope =
         Envelope { payload: String::new(), payload_type: String::new(), signatures: Vec::new() };
@@ -69,6 +79,51 @@ async fn a_change_can_be_added_to_its_own_base_and_published_again() {
     assert_eq!((first.changed, again.changed), (true, false));
     assert_eq!(repository.run(&["rev-parse", "main"]), again.revision);
     assert_eq!(repository.run(&["rev-list", "--count", "main"]), "2");
+}
+
+/// Wishes to stop where the push begins; whether the push had its effect by then is told apart.
+#[derive(Debug)]
+struct StopsAtPush<'a> {
+    repository: &'a Repository,
+    cancel: &'a Cancel,
+    lands: bool,
+}
+
+#[async_trait]
+impl Journal for StopsAtPush<'_> {
+    async fn intend(&self, step: &str) -> Result<Option<Digest>> {
+        let commit = step.rsplit(' ').next().unwrap();
+        if self.lands {
+            self.repository.run(&["update-ref", "refs/heads/main", commit]);
+        }
+        self.cancel.cancel();
+        Ok(None)
+    }
+
+    async fn done(&self, _step: &str, _digest: Digest) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_push_that_was_stopped_is_published_if_it_landed() {
+    let (repository, artifacts) = (Repository::new(), MemoryArtifacts::new());
+    let job = change(&repository, &artifacts).await;
+    // So that the commit, which is the same on any branch, is there to be landed.
+    let feature = json!({ "repo": repository.path(), "branch": "feature" });
+    let commit = publish(&job, &artifacts, feature).await.unwrap().revision;
+    for lands in [false, true] {
+        let cancel = Cancel::new();
+        let journal = StopsAtPush { repository: &repository, cancel: &cancel, lands };
+        let main = json!({ "repo": repository.path(), "branch": "main" });
+        let outcome = publish_with(&job, &artifacts, main, (&journal, &cancel)).await;
+        let tip = repository.run(&["rev-parse", "main"]);
+        assert_eq!(tip == commit, lands);
+        match outcome {
+            Ok(published) => assert!(lands && published.changed && published.revision == commit),
+            Err(error) => assert!(!lands && error.kind() == ErrorKind::Cancelled, "{error}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod conformance;
 mod crash;
 mod deploying;
+mod directory;
 mod git;
 mod hostile;
 mod publishing;

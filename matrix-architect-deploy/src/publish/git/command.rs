@@ -4,6 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Output, Stdio},
+    sync::Arc,
 };
 
 use matrix_architect_core::{
@@ -48,7 +49,7 @@ const SETTINGS: &str = "\
 /// Git in a bare repository that is gone when this is dropped.
 #[derive(Debug)]
 pub(super) struct Git<'a> {
-    home: TempDir,
+    home: Arc<TempDir>,
     remote: &'a Remote,
     cancel: &'a Cancel,
 }
@@ -60,7 +61,7 @@ impl<'a> Git<'a> {
             disk::failed(source, "no temporary folder could be made", &std::env::temp_dir())
         })?;
         disk::create(&home.path().join("gitconfig"), SETTINGS.as_bytes(), 0o600)?;
-        let git = Self { home, remote, cancel };
+        let git = Self { home: Arc::new(home), remote, cancel };
         let format = if digits == 64 { "sha256" } else { "sha1" };
         git.run(&[
             "init",
@@ -71,6 +72,11 @@ impl<'a> Git<'a> {
         ])
         .await?;
         Ok(git)
+    }
+
+    /// The same repository for somebody who listens to another wish to stop.
+    pub(super) fn until<'b>(&'b self, cancel: &'b Cancel) -> Git<'b> {
+        Git { home: Arc::clone(&self.home), remote: self.remote, cancel }
     }
 
     /// A file of that name which is gone with the repository.

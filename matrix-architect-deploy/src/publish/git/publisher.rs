@@ -1,6 +1,6 @@
 //! The `git` publisher.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use matrix_architect_core::{
@@ -8,7 +8,7 @@ use matrix_architect_core::{
     id::{Digest, GitOid},
     release::Publication,
     secret::Scope,
-    traits::{PublishCapabilities, PublishContext, PublishRequest, Publisher},
+    traits::{Cancel, PublishCapabilities, PublishContext, PublishRequest, Publisher},
 };
 
 use super::{DRIVER, command::Git, commit, config::Wanted, credentials, stream};
@@ -64,7 +64,11 @@ impl Publisher for GitPublisher {
         };
         let step = format!("publish {DRIVER}/{} {commit}", wanted.branch);
         cx.journal.intend(&step).await?;
-        push(&git, &wanted, &base, &expected).await?;
+        if let Err(error) = push(&git, &wanted, &base, &expected).await
+            && !landed(&git, &wanted, &commit, &error).await
+        {
+            return Err(error);
+        }
         cx.journal.done(&step, Digest::of(commit.as_str())).await?;
         cx.log.line(&format!("published as {} at {}", wanted.branch, commit.short()));
         Ok(publication(true))
@@ -118,6 +122,19 @@ fn expected(
             .context("found", tip)
             .advice("publish as another branch; nothing is ever forced")),
     }
+}
+
+/// Whether a push that broke off had its effect all the same: it did if the branch is where the push
+/// was to bring it. A push that was refused had none.
+async fn landed(git: &Git<'_>, wanted: &Wanted, commit: &GitOid, error: &Error) -> bool {
+    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Denied | ErrorKind::Invalid) {
+        return false;
+    }
+    // Whoever wished to stop wants to know what there is to undo.
+    let (never, patience) = (Cancel::new(), Duration::from_secs(30));
+    let git = git.until(&never);
+    let tips = tokio::time::timeout(patience, tips(&git, wanted)).await;
+    matches!(tips, Ok(Ok(tips)) if tips.get(&wanted.branch) == Some(commit))
 }
 
 async fn push(git: &Git<'_>, wanted: &Wanted, base: &GitOid, expected: &str) -> Result<()> {
