@@ -7,6 +7,7 @@
 //! - `bwrap`: the same by bubblewrap, as a fallback and to compare with.
 //! - `egress`: the proxy through which a session reaches named hosts, and nothing else.
 //! - `docker`: the same in containers of a Docker engine, local or not.
+//! - `kubernetes`: the same in Pods of a cluster.
 //! - `verify`: the suites of a project, what their tools print, and the judgement of both by the
 //!   rules of the tree before the change.
 //!
@@ -21,6 +22,8 @@ mod common;
 pub mod docker;
 #[cfg(feature = "egress")]
 pub mod egress;
+#[cfg(all(feature = "kubernetes", target_os = "linux"))]
+pub mod kubernetes;
 #[cfg(all(feature = "native", target_os = "linux"))]
 pub mod native;
 #[cfg(feature = "verify")]

@@ -20,6 +20,8 @@ use matrix_architect_deploy::{
 };
 #[cfg(feature = "docker")]
 use matrix_architect_sandbox::docker::{self, DockerSandbox};
+#[cfg(feature = "kubernetes")]
+use matrix_architect_sandbox::kubernetes::{self, KubernetesSandbox};
 use matrix_architect_sandbox::{
     bwrap::{BwrapConfig, BwrapSandbox},
     native::{self, Check, NativeConfig, NativeSandbox, detect_toolchains},
@@ -171,6 +173,10 @@ impl Composition {
         if self.isolation.kind == SandboxKind::Docker {
             return Ok(docker::doctor(&self.isolation.docker()?).await);
         }
+        #[cfg(feature = "kubernetes")]
+        if self.isolation.kind == SandboxKind::Kubernetes {
+            return Ok(kubernetes::doctor(&self.isolation.kubernetes(&self.environment)?).await);
+        }
         Ok(native::doctor(&self.sandbox_config()))
     }
 
@@ -284,6 +290,11 @@ impl Composition {
             #[cfg(feature = "docker")]
             SandboxKind::Docker => {
                 Arc::new(DockerSandbox::connect(self.isolation.docker()?).await?)
+            }
+            #[cfg(feature = "kubernetes")]
+            SandboxKind::Kubernetes => {
+                let config = self.isolation.kubernetes(&self.environment)?;
+                Arc::new(KubernetesSandbox::connect(config).await?)
             }
         })
     }

@@ -29,6 +29,8 @@ pub struct Environment {
     pub log: Option<String>,
     /// `NO_COLOR` is set: no colours, whatever the terminal can do.
     pub no_color: bool,
+    /// `KUBECONFIG`.
+    pub kubeconfig: Option<PathBuf>,
     /// `USER` or `LOGNAME`.
     pub user: Option<String>,
     /// The variables that begin with [`SECRET_PREFIX`], under their full names.
@@ -47,6 +49,7 @@ impl Environment {
             token: variable("ARCHITECT_TOKEN"),
             log: variable("ARCHITECT_LOG"),
             no_color: variable("NO_COLOR").is_some(),
+            kubeconfig: path("KUBECONFIG"),
             user: variable("USER").or_else(|| variable("LOGNAME")),
             secrets: secrets(),
         }

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-#[cfg(feature = "docker")]
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
 use matrix_architect_core::error::{Error, Result};
 #[cfg(feature = "docker")]
 use matrix_architect_sandbox::docker::DockerConfig;
+#[cfg(feature = "kubernetes")]
+use matrix_architect_sandbox::kubernetes::KubernetesConfig;
+
+#[cfg(feature = "kubernetes")]
+use crate::config::Environment;
 
 /// The sandboxes of this build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -20,6 +25,9 @@ pub enum SandboxKind {
     /// Containers of a Docker engine, in the image of --sandbox-image
     #[cfg(feature = "docker")]
     Docker,
+    /// Pods of a Kubernetes cluster, of the image of --sandbox-image
+    #[cfg(feature = "kubernetes")]
+    Kubernetes,
 }
 
 /// How commands are isolated.
@@ -29,35 +37,83 @@ pub struct Isolation {
     /// Sandbox that commands run in
     #[arg(long = "sandbox", value_name = "KIND", value_enum, default_value_t)]
     pub kind: SandboxKind,
-    /// Image that commands run in, which the engine has; for the sandbox docker
+    /// Image that commands run in: one that the engine has; for kubernetes by digest
     #[arg(long = "sandbox-image", value_name = "IMAGE")]
-    #[cfg_attr(not(feature = "docker"), arg(hide = true))]
+    #[cfg_attr(not(any(feature = "docker", feature = "kubernetes")), arg(hide = true))]
     pub image: Option<String>,
     /// Socket of the Docker engine [default: /var/run/docker.sock]
     #[arg(long = "sandbox-socket", value_name = "PATH")]
     #[cfg_attr(not(feature = "docker"), arg(hide = true))]
     pub socket: Option<PathBuf>,
+    /// Namespace of the sandbox's Pods [default: architect]
+    #[arg(long = "sandbox-namespace", value_name = "NAME")]
+    #[cfg_attr(not(feature = "kubernetes"), arg(hide = true))]
+    pub namespace: Option<String>,
+    /// How to reach the cluster [default: `$KUBECONFIG`, else ~/.kube/config, else from inside]
+    #[arg(long, value_name = "FILE")]
+    #[cfg_attr(not(feature = "kubernetes"), arg(hide = true))]
+    pub kubeconfig: Option<PathBuf>,
     /// Go on where a limit of the sandbox cannot be enforced here; it is recorded in the evidence
     #[arg(long)]
     pub allow_degraded: bool,
 }
 
-#[cfg(feature = "docker")]
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
 impl Isolation {
+    fn image(&self) -> Result<String> {
+        self.image.clone().ok_or_else(|| {
+            Error::invalid("no image is named for commands to run in")
+                .advice("add --sandbox-image IMAGE, one that holds the tools of the project")
+        })
+    }
+
+    /// How Pods are made.
+    ///
+    /// # Errors
+    /// `Invalid` if no image is named, or what is named cannot be.
+    #[cfg(feature = "kubernetes")]
+    pub fn kubernetes(&self, environment: &Environment) -> Result<KubernetesConfig> {
+        let mut config = KubernetesConfig::new(self.image()?);
+        if let Some(namespace) = &self.namespace {
+            config.namespace.clone_from(namespace);
+        }
+        let own = || environment.home.as_ref().map(|home| home.join(".kube/config"));
+        let named = self.kubeconfig.clone().or_else(|| environment.kubeconfig.clone());
+        config.kubeconfig = named.or_else(|| own().filter(|path| path.exists()));
+        config.validate()?;
+        Ok(config)
+    }
+
     /// How containers are made.
     ///
     /// # Errors
     /// `Invalid` if no image is named, or what is named cannot be.
+    #[cfg(feature = "docker")]
     pub fn docker(&self) -> Result<DockerConfig> {
-        let image = self.image.clone().ok_or_else(|| {
-            Error::invalid("no image is named for commands to run in")
-                .advice("add --sandbox-image IMAGE, one that holds the tools of the project")
-        })?;
-        let mut config = DockerConfig::new(image);
+        let mut config = DockerConfig::new(self.image()?);
         if let Some(socket) = &self.socket {
             config.socket.clone_from(socket);
         }
         config.validate()?;
         Ok(config)
+    }
+}
+
+#[cfg(all(test, feature = "kubernetes"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_needs_an_image_by_digest() {
+        let (mut isolation, environment) = (Isolation::default(), Environment::default());
+        let error = isolation.kubernetes(&environment).unwrap_err();
+        assert!(error.advice_str().is_some_and(|advice| advice.contains("--sandbox-image")));
+        isolation.image = Some("builder:latest".to_owned());
+        let error = isolation.kubernetes(&environment).unwrap_err();
+        assert!(error.advice_str().is_some_and(|advice| advice.contains("by digest")));
+        isolation.image = Some(format!("builder@sha256:{}", "0".repeat(64)));
+        isolation.kubeconfig = Some("/etc/kubeconfig".into());
+        let config = isolation.kubernetes(&environment).unwrap();
+        assert_eq!(config.kubeconfig, Some("/etc/kubeconfig".into()));
     }
 }

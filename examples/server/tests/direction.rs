@@ -9,6 +9,8 @@ use std::{
 use serde_json::Value;
 
 const CORE: &str = "matrix-architect-core";
+/// A server for tests; it knows none of the others.
+const CLUSTER: &str = "matrix-architect-cluster";
 const BACKENDS: [&str; 3] =
     ["matrix-architect-sandbox", "matrix-architect-store", "matrix-architect-deploy"];
 
@@ -41,8 +43,8 @@ fn breaches(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     for (package, dependencies) in members {
         for other in dependencies.iter().filter(|other| members.contains_key(*other)) {
             let allowed = match package.as_str() {
-                CORE => false,
-                backend if BACKENDS.contains(&backend) => other == CORE,
+                CORE | CLUSTER => false,
+                backend if BACKENDS.contains(&backend) => other == CORE || other == CLUSTER,
                 // Examples and benches build on the libraries, and benches on the server too.
                 _ => {
                     other == CORE
@@ -67,6 +69,17 @@ fn dependencies_point_towards_core() {
     assert_eq!(breaches(&members), [""; 0]);
 }
 
+/// What is there for tests is in no library that is published.
+#[test]
+fn only_tests_use_the_cluster() {
+    for package in packages() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let is_for_tests = dependency["kind"] == "dev";
+            assert!(name(dependency) != CLUSTER || is_for_tests, "{} needs it", name(&package));
+        }
+    }
+}
+
 #[test]
 fn a_dependency_in_the_wrong_direction_is_noticed() {
     let wrong = [
@@ -74,6 +87,7 @@ fn a_dependency_in_the_wrong_direction_is_noticed() {
         ("matrix-architect-store", "matrix-architect-sandbox"),
         ("matrix-architect-deploy", "matrix-architect-server"),
         ("matrix-architect-sandbox", "embed"),
+        ("matrix-architect-cluster", "matrix-architect-core"),
     ];
     for (package, other) in wrong {
         let mut members = dependencies();
