@@ -5,7 +5,7 @@
 //! Security's restricted profile is held where the namespace asks for it, and what a token may not
 //! do is forbidden in the words of RBAC. Its node runs the containers' commands as processes of
 //! this machine, each Pod in namespaces of its own by bubblewrap, so that exec, attach, logs,
-//! eviction and deletion are what they say.
+//! eviction and deletion are what they say. `kubectl` and the Python client drive it in its tests.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {

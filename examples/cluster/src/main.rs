@@ -4,7 +4,7 @@
 
 use std::{io::Read as _, process::ExitCode};
 
-use matrix_architect_cluster::{Cluster, Options};
+use matrix_architect_cluster::{Cluster, Options, Rights};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -13,7 +13,10 @@ async fn main() -> ExitCode {
         eprintln!("usage: cluster KUBECONFIG IMAGE...");
         return ExitCode::from(2);
     };
-    let cluster = match Cluster::start(Options::new(arguments)).await {
+    let mut options = Options::new(arguments);
+    // Its socket is on the loopback interface, and without TLS kubectl sends no token.
+    options.anonymous = Some(Rights::All);
+    let cluster = match Cluster::start(options).await {
         Ok(cluster) => cluster,
         Err(cause) => {
             eprintln!("the cluster cannot be started: {cause}");

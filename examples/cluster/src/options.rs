@@ -22,6 +22,9 @@ pub struct Options {
     pub images: Vec<String>,
     /// The tokens, by the name of their user, and what they may do.
     pub users: Vec<(String, Rights)>,
+    /// What may be done without a token: `kubectl` sends none where there is no TLS. Default:
+    /// nothing.
+    pub anonymous: Option<Rights>,
     /// Changes Pods as they are made.
     pub admission: Option<Admission>,
     /// Bytes of memory of the one node; Pods that want more are not scheduled. Default: 64 GiB.
@@ -44,6 +47,7 @@ impl Options {
         Self {
             images: images.into_iter().map(Into::into).collect(),
             users: vec![("admin".to_owned(), Rights::All)],
+            anonymous: None,
             admission: None,
             memory: 64 << 30,
             quota: None,

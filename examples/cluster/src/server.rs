@@ -158,9 +158,7 @@ async fn answered(shared: &Arc<Shared>, request: Request) -> Result<Response> {
     }
     let header = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
     let token = header.and_then(|header| header.strip_prefix("Bearer "));
-    let Some((user, rights)) = token.and_then(|token| shared.tokens.get(token)) else {
-        return Err(Refusal::new(401, "Unauthorized", "Unauthorized"));
-    };
+    let (user, rights) = asking(shared, header.is_none(), token)?;
     if let Some(document) = described(&path) {
         return document.map(|document| Json(document).into_response());
     }
@@ -184,6 +182,20 @@ async fn answered(shared: &Arc<Shared>, request: Request) -> Result<Response> {
         content: content.split(';').next().unwrap_or_default(),
     };
     api::answer(shared, &asked, websocket).await
+}
+
+/// Who asks, and what that user may do.
+fn asking<'a>(
+    shared: &'a Shared,
+    is_anonymous: bool,
+    token: Option<&str>,
+) -> Result<(&'a str, &'a Rights)> {
+    let known = token.and_then(|token| shared.tokens.get(token));
+    let known = known.map(|(user, rights)| (user.as_str(), rights));
+    let anonymous = shared.options.anonymous.as_ref().filter(|_| is_anonymous);
+    known
+        .or_else(|| anonymous.map(|rights| ("system:anonymous", rights)))
+        .ok_or_else(|| Refusal::new(401, "Unauthorized", "Unauthorized"))
 }
 
 /// What the server says about itself at a path, if it does.

@@ -4,7 +4,7 @@ use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::ws::{Message, WebSocket, WebSocketUpgrade},
+    extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
     response::Response,
 };
 use bytes::Bytes;
@@ -106,7 +106,7 @@ async fn executed(
                 return;
             }
         }
-        let _ = sink.close().await;
+        let _ = sink.send(ended()).await;
     };
     tokio::pin!(input, output);
     // A client that has gone takes its streams with it, and not what it has started.
@@ -137,6 +137,11 @@ async fn finish(
         })
     };
     let _ = send.send(framed(STATUS, told.to_string().as_bytes())).await;
+}
+
+/// A close frame that says that all is well: without a code, kubectl takes it for an accident.
+fn ended() -> Message {
+    Message::Close(Some(CloseFrame { code: 1000, reason: "".into() }))
 }
 
 fn failed(cause: &io::Error) -> Value {
@@ -173,11 +178,12 @@ async fn input(
     can_close: bool,
 ) -> bool {
     while let Some(Ok(message)) = source.next().await {
-        let Message::Binary(bytes) = message else {
-            if matches!(message, Message::Close(_)) {
-                return true;
-            }
-            continue;
+        // Some clients send text where it is text: the frames mean the same.
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            Message::Text(text) => text.into(),
+            Message::Close(_) => return true,
+            _ => continue,
         };
         match (bytes.first(), stdin.as_mut()) {
             (Some(&STDIN), Some(open)) => {
@@ -212,7 +218,7 @@ async fn attached(socket: WebSocket, started: Arc<Started>, wants_stdin: bool, c
         }
         let told = json!({ "metadata": {}, "status": "Success" }).to_string();
         let _ = sink.send(framed(STATUS, told.as_bytes())).await;
-        let _ = sink.close().await;
+        let _ = sink.send(ended()).await;
     };
     tokio::select! {
         () = showing => {}
