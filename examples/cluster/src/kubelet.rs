@@ -95,14 +95,22 @@ impl Kubelet {
         self.lock().values().map(|pod| format!("pod {}", pod.key.name)).collect()
     }
 
-    /// Kills all that runs, without waiting.
+    /// Kills all that runs, without waiting for what the cluster would say about it.
     pub(crate) fn kill_all(&self) {
         self.stop.cancel();
-        for pod in self.lock().values() {
+        let pods = self.lock();
+        for pod in pods.values() {
             pod.kill();
-            if let Some(cgroup) = &pod.cgroup {
-                // Busy until its processes are gone; the next attempt is the Pod's own.
-                let _ = fs::remove_dir(cgroup);
+        }
+        for cgroup in pods.values().filter_map(|pod| pod.cgroup.as_ref()) {
+            // Busy until its processes are gone; nobody else would come for it.
+            for _ in 0..200 {
+                match fs::remove_dir(cgroup) {
+                    Err(cause) if cause.kind() == io::ErrorKind::ResourceBusy => {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    _ => break,
+                }
             }
         }
     }
