@@ -150,7 +150,9 @@ fn what_a_killed_server_leaves_is_reaped_and_what_lives_is_not() {
         let other = Ground::here().await.unwrap();
         assert!(other.sandbox.reap().await.unwrap() >= 1);
         assert_eq!(labelled(&label), Vec::<String>::new());
-        assert_eq!(other.sandbox.reap().await.unwrap(), 0, "once is enough");
+        // Sessions of other tests may have lost their owners meanwhile.
+        other.sandbox.reap().await.unwrap();
+        assert_eq!(labelled(&label), Vec::<String>::new());
         let run = living.run(&Command::shell("true"), &mut Vec::new(), &Cancel::new()).await;
         assert!(run.unwrap().verdict.is_success(), "what lives was reaped");
         living.close().await.unwrap();
