@@ -65,10 +65,6 @@ async fn found(engine: &Engine) -> Result<BTreeMap<String, Orphan>> {
     let list = engine.docker.list_containers(Some(options));
     for container in engine.ask("containers could not be listed", list).await? {
         let (Some(labels), Some(id)) = (container.labels, container.id) else { continue };
-        // Somebody removes it already; some engines list it for long after it is gone.
-        if container.state == Some(ContainerSummaryStateEnum::REMOVING) {
-            continue;
-        }
         let Some(space) = labels.get(SPACE) else { continue };
         let orphan = spaces.entry(space.clone()).or_default();
         orphan.owner = labels.get(OWNER).and_then(|label| Owner::parse(label));
