@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{Cancel, Command, Exit, ExitVerdict, Limits, Output, OutputStream, Usage},
@@ -372,15 +371,4 @@ impl<R: AsyncRead + Unpin> Source<R> {
             }
         }
     }
-}
-
-/// A file's content, piece by piece.
-pub(super) fn pieces(file: tokio::fs::File) -> impl Stream<Item = Result<Bytes>> + Send {
-    futures_util::stream::try_unfold(file, |mut file| async {
-        let mut piece = BytesMut::with_capacity(64 << 10);
-        let read = file.read_buf(&mut piece).await.map_err(|cause| {
-            Error::new(ErrorKind::Unavailable, "the archive broke off").source(cause)
-        })?;
-        Ok((read > 0).then(|| (piece.freeze(), file)))
-    })
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex as Lock, MutexGuard as LockGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -15,10 +15,11 @@ use matrix_architect_core::{
         Session, SessionSpec, Tree,
     },
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{arguments::Folders, run, sandbox::Shared};
 use crate::{
+    common::{Held, Unfinished, file_stream, take_turn},
     native::collect_beneath,
     workspace::{DirTree, ScratchDir, TreeLimits, unpack},
 };
@@ -31,13 +32,14 @@ pub(super) struct BwrapSession {
     pub(super) folders: Folders,
     /// What only we use.
     own: PathBuf,
-    rooms: Rooms,
+    rooms: Arc<Rooms>,
     /// One command at a time.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
 }
 
 /// The directories of a session, which go with it; none once it is closed.
-type Rooms = std::sync::Mutex<Option<Room>>;
+#[derive(Debug)]
+pub(super) struct Rooms(Lock<Option<Room>>);
 
 #[derive(Debug)]
 struct Room {
@@ -45,21 +47,19 @@ struct Room {
     tree: Option<DirTree>,
 }
 
-/// Closes the session unless what it guards came to its end.
-#[derive(Debug)]
-pub(super) struct Unfinished<'a>(Option<&'a Rooms>);
-
-impl Unfinished<'_> {
-    pub(super) fn finish(mut self) {
-        self.0 = None;
+impl Rooms {
+    fn lock(&self) -> LockGuard<'_, Option<Room>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if let Some(rooms) = self.0 {
-            rooms.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
+impl Held for Rooms {
+    fn is_given_up(&self) -> bool {
+        self.lock().is_none()
+    }
+
+    fn give_up(&self) {
+        drop(self.lock().take());
     }
 }
 
@@ -79,7 +79,7 @@ impl BwrapSession {
         })?;
         let mut session = Self::empty(shared, spec)?;
         tree.local().unwrap_or(Path::new("")).clone_into(&mut session.folders.tree);
-        if let Some(room) = session.rooms.get_mut().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(room) = session.rooms.lock().as_mut() {
             room.tree = Some(tree);
         }
         Ok(session)
@@ -118,20 +118,14 @@ impl BwrapSession {
             spec,
             folders,
             own: room.path().to_owned(),
-            rooms: Rooms::new(Some(Room { _directory: room, tree: None })),
-            turn: Mutex::default(),
+            rooms: Arc::new(Rooms(Lock::new(Some(Room { _directory: room, tree: None })))),
+            turn: Arc::default(),
         })
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
-    pub(super) async fn turn(&self) -> Result<(MutexGuard<'_, ()>, Unfinished<'_>)> {
-        let turn = self.turn.lock().await;
-        if self.rooms.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Err(Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
-                .code("session_closed")
-                .advice("open another session"));
-        }
-        Ok((turn, Unfinished(Some(&self.rooms))))
+    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Unfinished<Rooms>)> {
+        take_turn(&self.turn, &self.rooms).await
     }
 
     /// A folder for the control files of the next command.
@@ -192,13 +186,13 @@ impl Session for BwrapSession {
             .map_err(|cause| Error::unexpected("the collecting did not end").source(cause))?;
         unfinished.finish();
         Ok(match file {
-            Ok(file) => ByteStream::new(run::pieces(tokio::fs::File::from_std(file))),
+            Ok(file) => file_stream(file),
             Err(error) => ByteStream::new(futures_util::stream::iter([Err(error)])),
         })
     }
 
     async fn close(self: Box<Self>) -> Result<()> {
-        tokio::task::spawn_blocking(move || drop(self.rooms))
+        tokio::task::spawn_blocking(move || self.rooms.give_up())
             .await
             .map_err(|cause| Error::unexpected("a session could not be removed").source(cause))
     }

@@ -1,20 +1,28 @@
-//! What all sandboxes of this crate share: how requests are checked, output is capped, files are
-//! taken out, and layers are reported.
+//! What all sandboxes of this crate share: how requests are checked, turns are taken, output is
+//! capped, files are taken out, and layers are reported.
 
 mod check;
 mod collect;
 mod command;
+#[cfg(any(feature = "bwrap", feature = "kubernetes"))]
+mod file_stream;
 mod limits;
 mod output;
 mod process;
 mod report;
+mod turn;
 mod verdict;
 
 pub use check::Check;
 pub(crate) use collect::{header, patterns, stays_inside, too_large};
 pub(crate) use command::{check_command, not_executable, not_found};
+#[cfg(any(feature = "bwrap", feature = "kubernetes"))]
+pub(crate) use file_stream::file_stream;
 pub(crate) use limits::{check_limits, is_plain};
 pub(crate) use output::Capped;
 pub(crate) use process::Process;
 pub(crate) use report::{checks, refuse_absent, report};
+#[cfg(feature = "docker")]
+pub(crate) use turn::closed;
+pub(crate) use turn::{Held, Unfinished, take_turn};
 pub(crate) use verdict::{Asked, Seen, Status, judge};

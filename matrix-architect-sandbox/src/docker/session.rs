@@ -24,6 +24,7 @@ use super::{
     shape::Bounds,
     space::Space,
 };
+use crate::common::{Held, Unfinished, closed, take_turn};
 
 /// A session of the Docker sandbox.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) struct DockerSession {
 
 /// What a session has on the engine, until it is closed.
 #[derive(Debug)]
-struct Alive(Lock<Option<Holdings>>);
+pub(super) struct Alive(Lock<Option<Holdings>>);
 
 #[derive(Debug)]
 struct Holdings {
@@ -54,28 +55,14 @@ impl Alive {
     }
 }
 
-/// Closes the session unless what it guards came to its end.
-#[derive(Debug)]
-pub(super) struct Unfinished(Option<Arc<Alive>>);
-
-impl Unfinished {
-    pub(super) fn finish(mut self) {
-        self.0 = None;
+impl Held for Alive {
+    fn is_given_up(&self) -> bool {
+        self.lock().is_none()
     }
-}
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(alive) = self.0.take() {
-            drop(alive.lock().take());
-        }
+    fn give_up(&self) {
+        drop(self.lock().take());
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
-        .code("session_closed")
-        .advice("open another session")
 }
 
 impl DockerSession {
@@ -93,12 +80,8 @@ impl DockerSession {
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
-    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Unfinished)> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        if self.alive.lock().is_none() {
-            return Err(closed());
-        }
-        Ok((turn, Unfinished(Some(Arc::clone(&self.alive)))))
+    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Unfinished<Alive>)> {
+        take_turn(&self.turn, &self.alive).await
     }
 
     /// The session's space.

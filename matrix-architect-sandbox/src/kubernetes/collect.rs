@@ -11,26 +11,22 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use globset::GlobSet;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{ByteStream, Collect, OutputStream},
 };
 use tar::EntryType;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::OwnedMutexGuard,
-};
+use tokio::{io::AsyncWriteExt as _, sync::OwnedMutexGuard};
 
 use super::{
     cluster::Cluster,
     exec::{Buffers, Exec, cut},
     script,
-    session::{KubernetesSession, Unfinished},
+    session::{Alive, KubernetesSession},
 };
-use crate::common::{header, patterns, stays_inside, too_large};
+use crate::common::{Unfinished, file_stream, header, patterns, stays_inside, too_large};
 
 /// Bytes of the list of names at most.
 const NAMES: u64 = 256 << 20;
@@ -49,7 +45,7 @@ pub(super) async fn collect(session: &KubernetesSession, what: &Collect) -> Resu
         _turn: turn,
     };
     let read = stream::once(collecting.run()).flat_map(|collected| match collected {
-        Ok(archive) => pieces(archive).left_stream(),
+        Ok(archive) => file_stream(archive).left_stream(),
         Err(error) => stream::iter([Err(error)]).right_stream(),
     });
     Ok(ByteStream::new(read))
@@ -60,7 +56,7 @@ struct Collecting {
     pod: String,
     what: Collect,
     globs: GlobSet,
-    unfinished: Unfinished,
+    unfinished: Unfinished<Alive>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -298,14 +294,6 @@ fn parts(patterns: &[String]) -> Vec<String> {
 /// A file without a name.
 fn spool() -> Result<File> {
     tempfile::tempfile().map_err(no_space)
-}
-
-fn pieces(file: File) -> impl Stream<Item = Result<Bytes>> + Send {
-    stream::try_unfold(tokio::fs::File::from_std(file), |mut file| async move {
-        let mut piece = bytes::BytesMut::with_capacity(64 << 10);
-        let count = file.read_buf(&mut piece).await.map_err(no_space)?;
-        Ok((count > 0).then(|| (piece.freeze(), file)))
-    })
 }
 
 fn no_space(cause: io::Error) -> Error {

@@ -33,6 +33,7 @@ use super::{
     phase::End,
     run, script,
 };
+use crate::common::{Held, Unfinished, take_turn};
 
 /// A session of the Kubernetes sandbox.
 #[derive(Debug)]
@@ -63,8 +64,14 @@ impl Alive {
         let heart = tokio::spawn(beats(cluster.clone(), pod.clone(), beat));
         Self { cluster, pod, closed: AtomicBool::new(false), heart }
     }
+}
 
-    /// Gives the session up: its Pod is deleted without waiting for it.
+impl Held for Alive {
+    fn is_given_up(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Its Pod is deleted without waiting for it.
     fn give_up(&self) {
         if self.closed.swap(true, Ordering::Relaxed) {
             return;
@@ -95,24 +102,6 @@ async fn beats(cluster: Cluster, pod: String, every: Duration) {
         // A beat that is missed is no harm; three are an orphan.
         if let Err(error) = cluster.beat(&pod, count).await {
             tracing::debug!(pod, %error, "a session could not say that it is alive");
-        }
-    }
-}
-
-/// Gives the session up unless what it guards came to its end.
-#[derive(Debug)]
-pub(super) struct Unfinished(Option<Arc<Alive>>);
-
-impl Unfinished {
-    pub(super) fn finish(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(alive) = self.0.take() {
-            alive.give_up();
         }
     }
 }
@@ -149,14 +138,8 @@ impl KubernetesSession {
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
-    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Unfinished)> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        if self.alive.closed.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
-                .code("session_closed")
-                .advice("open another session"));
-        }
-        Ok((turn, Unfinished(Some(Arc::clone(&self.alive)))))
+    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<()>, Unfinished<Alive>)> {
+        take_turn(&self.turn, &self.alive).await
     }
 
     /// Ends all that runs in the Pod.

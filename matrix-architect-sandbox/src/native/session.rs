@@ -34,7 +34,7 @@ use super::{
     warm::Standing,
     wire::{CollectRequest, Reply, Request},
 };
-use crate::common::too_large;
+use crate::common::{Held, Unfinished, take_turn, too_large};
 
 /// How long the end of a session's processes may take.
 const END: Duration = Duration::from_secs(10);
@@ -67,44 +67,20 @@ pub(super) struct Line {
     cut: AtomicBool,
 }
 
-impl Line {
-    /// Gives the session up.
-    pub(super) fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
-        self.link.cut();
+impl Held for Line {
+    fn is_given_up(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
-    fn check(&self) -> Result<()> {
-        if !self.cut.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Unavailable, "the sandbox session is closed")
-            .code("session_closed")
-            .advice("open another session"))
+    fn give_up(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.link.cut();
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.cut();
-    }
-}
-
-/// Cuts the line unless what it guards came to its end.
-#[derive(Debug)]
-pub(super) struct Unfinished(Option<Arc<Line>>);
-
-impl Unfinished {
-    pub(super) fn finish(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(line) = self.0.take() {
-            line.cut();
-        }
+        self.give_up();
     }
 }
 
@@ -148,10 +124,11 @@ impl NativeSession {
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
-    pub(super) async fn turn(&self) -> Result<(OwnedMutexGuard<Turn>, Arc<Line>, Unfinished)> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        self.line.check()?;
-        Ok((turn, Arc::clone(&self.line), Unfinished(Some(Arc::clone(&self.line)))))
+    pub(super) async fn turn(
+        &self,
+    ) -> Result<(OwnedMutexGuard<Turn>, Arc<Line>, Unfinished<Line>)> {
+        let (turn, unfinished) = take_turn(&self.turn, &self.line).await?;
+        Ok((turn, Arc::clone(&self.line), unfinished))
     }
 }
 
@@ -275,7 +252,7 @@ impl Session for NativeSession {
             door.proxy.end().await;
         }
         let _ = self.line.link.send(&Request::Close, &[]).await;
-        self.line.cut();
+        self.line.give_up();
         let ended = tokio::time::timeout(END, self.line.pidfd.readable()).await;
         if self.shared.warm.is_used() {
             let shared = Arc::clone(&self.shared);
@@ -309,7 +286,7 @@ fn no_pipe(cause: std::io::Error) -> Error {
 struct Collecting {
     reader: pipe::Receiver,
     line: Arc<Line>,
-    unfinished: Unfinished,
+    unfinished: Unfinished<Line>,
     _turn: OwnedMutexGuard<Turn>,
 }
 
