@@ -8,6 +8,8 @@ mod command;
 mod file_stream;
 mod limits;
 mod output;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+mod packed;
 mod process;
 mod report;
 mod turn;
@@ -20,6 +22,8 @@ pub(crate) use command::{check_command, not_executable, not_found};
 pub(crate) use file_stream::file_stream;
 pub(crate) use limits::{check_limits, is_plain};
 pub(crate) use output::Capped;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+pub(crate) use packed::{Allowance, Packed, is_wanted, parts, tree_path};
 pub(crate) use process::Process;
 pub(crate) use report::{checks, refuse_absent, report};
 #[cfg(feature = "docker")]

@@ -31,7 +31,7 @@ use super::{
     shape::SPACE,
 };
 use crate::{
-    common::{header, patterns, stays_inside, too_large},
+    common::{Allowance, Packed, header, is_wanted, parts, patterns, tree_path},
     workspace::{Pieces, written},
 };
 
@@ -114,7 +114,7 @@ struct Collecting<'a> {
     taken: BTreeSet<PathBuf>,
     /// Second names of files, whose content the engine packed under the first.
     linked: BTreeSet<PathBuf>,
-    left: u64,
+    allowance: Allowance<'a>,
 }
 
 impl<'a> Collecting<'a> {
@@ -131,7 +131,7 @@ impl<'a> Collecting<'a> {
             writer: tar::Builder::new(pieces),
             taken: BTreeSet::new(),
             linked: BTreeSet::new(),
-            left: what.max_bytes,
+            allowance: Allowance::of(what),
         }
     }
 
@@ -155,54 +155,38 @@ impl<'a> Collecting<'a> {
         for entry in packed.entries().map_err(cut)? {
             let mut entry = entry.map_err(cut)?;
             let Some(path) = inside(above, &entry.path_bytes(), part.is_empty()) else { continue };
-            if self.is_wanted(&path) && !self.taken.contains(&path) {
+            if is_wanted(self.globs, &path) && !self.taken.contains(&path) {
                 self.entry(&path, &mut entry)?;
             }
         }
         Ok(())
     }
 
-    /// Whether a pattern names it or a folder it is in.
-    fn is_wanted(&self, path: &Path) -> bool {
-        path.ancestors().any(|path| path != Path::new("") && self.globs.is_match(path))
-    }
-
     fn entry<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<'_, R>) -> Result<()> {
-        match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous => {
+        match Packed::of(path, entry) {
+            Some(Packed::File { size, executable }) => {
                 self.count(path)?;
-                let size = entry.size();
-                let cap = self.what.max_bytes;
-                self.left = self.left.checked_sub(size).ok_or_else(|| too_large("bytes", cap))?;
-                let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+                self.allowance.bytes(size)?;
                 let mut header = header(EntryType::Regular, executable);
                 header.set_size(size);
                 self.writer.append_data(&mut header, path, entry).map_err(cut)
             }
-            EntryType::Symlink => {
-                let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
-                let Some(target) = target.and_then(|bytes| String::from_utf8(bytes).ok()) else {
-                    return Ok(());
-                };
-                if !stays_inside(path, Path::new(&target)) {
-                    return Ok(());
-                }
+            Some(Packed::Link(target)) => {
                 self.count(path)?;
                 let mut header = header(EntryType::Symlink, false);
                 self.writer.append_link(&mut header, path, target).map_err(cut)
             }
-            EntryType::Link => {
+            Some(Packed::Second(_)) => {
                 self.linked.insert(path.to_owned());
                 Ok(())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
     fn count(&mut self, path: &Path) -> Result<()> {
         self.taken.insert(path.to_owned());
-        let cap = self.what.max_entries;
-        if self.taken.len() as u64 > cap { Err(too_large("entries", cap)) } else { Ok(()) }
+        self.allowance.entry()
     }
 }
 
@@ -219,49 +203,13 @@ fn cut(cause: io::Error) -> Error {
 /// the part's own name on. `None` for a name that is no text, or none of a tree.
 fn inside(above: &Path, name: &[u8], is_whole: bool) -> Option<PathBuf> {
     let name = Path::new(str::from_utf8(name).ok()?);
-    let plain =
-        |path: &Path| path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
     let path = if is_whole { name.strip_prefix("tree").ok()?.to_owned() } else { above.join(name) };
-    (plain(&path) && path != Path::new("")).then_some(path)
-}
-
-/// What to ask the engine for: of each pattern what stands before its first wildcard, and of those
-/// that lie in one another the outer.
-fn parts(patterns: &[String]) -> Vec<String> {
-    let is_wild = |part: &str| part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
-    let mut parts: BTreeSet<String> = BTreeSet::new();
-    for pattern in patterns {
-        let pattern = pattern.trim_end_matches('/');
-        let names: Vec<_> = pattern.split('/').collect();
-        // Nothing in a tree has such a name.
-        if names.iter().any(|name| matches!(*name, "" | "." | "..")) {
-            continue;
-        }
-        let literal: Vec<_> = names.iter().copied().take_while(|name| !is_wild(name)).collect();
-        parts.insert(literal.join("/"));
-    }
-    let covers = |outer: &str, inner: &str| {
-        outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
-    };
-    let inner = |part: &String| parts.iter().any(|outer| outer != part && covers(outer, part));
-    parts.iter().filter(|part| !inner(part)).cloned().collect()
+    tree_path(&path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(patterns: &[&str]) -> Vec<String> {
-        parts(&patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn no_more_is_asked_for_than_patterns_can_mean() {
-        assert_eq!(asked(&["target/release/app", "dist/*.whl"]), ["dist", "target/release/app"]);
-        assert_eq!(asked(&["dist", "dist/deep/x", "dist-info/"]), ["dist", "dist-info"]);
-        assert_eq!(asked(&["**", "a/b"]), [""]);
-        assert_eq!(asked(&["../*", "/etc/*", "a/../b", "./x", ""]), Vec::<String>::new());
-    }
 
     #[test]
     fn entries_are_named_from_the_tree_on() {

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -26,7 +26,10 @@ use super::{
     script,
     session::{Alive, KubernetesSession},
 };
-use crate::common::{Unfinished, file_stream, header, patterns, stays_inside, too_large};
+use crate::common::{
+    Allowance, Packed, Unfinished, file_stream, header, is_wanted, parts, patterns, too_large,
+    tree_path,
+};
 
 /// Bytes of the list of names at most.
 const NAMES: u64 = 256 << 20;
@@ -161,7 +164,7 @@ fn rewrite(mut packed: File, what: &Collect, globs: &GlobSet) -> Result<File> {
     // Many names are packed by more than one tar, one after the other.
     archive.set_ignore_zeros(true);
     let mut kept =
-        Kept { what, content: spool()?, end: 0, left: what.max_bytes, found: BTreeMap::new() };
+        Kept { allowance: Allowance::of(what), content: spool()?, end: 0, found: BTreeMap::new() };
     for entry in archive.entries().map_err(hostile)? {
         let mut entry = entry.map_err(hostile)?;
         let Some(path) = inside(&entry.path_bytes()) else { continue };
@@ -183,49 +186,38 @@ enum Found {
 
 /// What was taken of an archive so far.
 struct Kept<'a> {
-    what: &'a Collect,
+    allowance: Allowance<'a>,
     content: File,
     end: u64,
-    left: u64,
     found: BTreeMap<PathBuf, Found>,
 }
 
 impl Kept<'_> {
     fn entry<R: Read>(&mut self, path: PathBuf, entry: &mut tar::Entry<'_, R>) -> Result<()> {
-        let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
-        let found = match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous => {
-                let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
-                let (at, size) = (self.end, entry.size());
-                self.spend(size)?;
+        let found = match Packed::of(&path, entry) {
+            Some(Packed::File { size, executable }) => {
+                let at = self.end;
+                self.allowance.bytes(size)?;
                 self.end += io::copy(entry, &mut self.content).map_err(hostile)?;
                 if self.end - at != size {
                     return Err(hostile(io::ErrorKind::UnexpectedEof.into()));
                 }
-                Some(Found::File { at, size, executable })
+                Found::File { at, size, executable }
             }
-            EntryType::Symlink => {
-                let target = target.and_then(|bytes| String::from_utf8(bytes).ok());
-                target.filter(|target| stays_inside(&path, Path::new(target))).map(Found::Link)
-            }
-            // A second name has the content of the first, which has come before it.
-            EntryType::Link => {
-                let first = target.and_then(|bytes| self.found.get(&inside(&bytes)?).cloned());
-                if let Some(Found::File { size, .. }) = first {
-                    self.spend(size)?;
+            Some(Packed::Link(target)) => Found::Link(target),
+            // It has the content of the first, which has come before it.
+            Some(Packed::Second(first)) => {
+                let first = inside(&first).and_then(|first| self.found.get(&first)).cloned();
+                let Some(first) = first else { return Ok(()) };
+                if let Found::File { size, .. } = first {
+                    self.allowance.bytes(size)?;
                 }
                 first
             }
-            _ => None,
+            None => return Ok(()),
         };
-        self.found.extend(found.map(|found| (path, found)));
-        let cap = self.what.max_entries;
-        if self.found.len() as u64 > cap { Err(too_large("entries", cap)) } else { Ok(()) }
-    }
-
-    fn spend(&mut self, size: u64) -> Result<()> {
-        let cap = self.what.max_bytes;
-        self.left = self.left.checked_sub(size).ok_or_else(|| too_large("bytes", cap))?;
+        self.allowance.entry()?;
+        self.found.insert(path, found);
         Ok(())
     }
 
@@ -256,39 +248,7 @@ impl Kept<'_> {
 /// The path in the tree of a name that `find` or `tar` says; `None` for what is no path of a tree.
 fn inside(name: &[u8]) -> Option<PathBuf> {
     let name = str::from_utf8(name).ok()?;
-    let path = Path::new(name.strip_prefix("./").unwrap_or(name));
-    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-    (is_plain && path != Path::new("")).then(|| path.to_owned())
-}
-
-/// Whether a pattern names it or a folder it is in.
-fn is_wanted(globs: &GlobSet, path: &Path) -> bool {
-    path.ancestors().any(|path| path != Path::new("") && globs.is_match(path))
-}
-
-/// Where to look: of each pattern what stands before its first wildcard.
-fn parts(patterns: &[String]) -> Vec<String> {
-    let is_wild = |part: &str| part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
-    let literal = |pattern: &String| {
-        let names: Vec<_> = pattern.trim_end_matches('/').split('/').collect();
-        // Nothing in a tree has such a name.
-        let is_path = !names.iter().any(|name| matches!(*name, "" | "." | ".."));
-        is_path.then(|| {
-            names.iter().copied().take_while(|name| !is_wild(name)).collect::<Vec<_>>().join("/")
-        })
-    };
-    let mut parts: Vec<_> = patterns.iter().filter_map(literal).collect();
-    parts.sort();
-    parts.dedup();
-    let all = parts.clone();
-    parts.retain(|part| {
-        !all.iter().any(|outer| {
-            outer != part
-                && (outer.is_empty()
-                    || part.strip_prefix(outer.as_str()).is_some_and(|rest| rest.starts_with('/')))
-        })
-    });
-    parts
+    tree_path(Path::new(name.strip_prefix("./").unwrap_or(name)))
 }
 
 /// A file without a name.

@@ -122,13 +122,3 @@ fn what_is_no_archive_is_an_error() {
     let error = kept_of(noise, &Collect::new(["**"])).unwrap_err();
     assert_eq!(error.code_str(), "no_archive");
 }
-
-#[test]
-fn no_more_is_looked_for_than_patterns_can_mean() {
-    let asked = |patterns: &[&str]| {
-        parts(&patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
-    };
-    assert_eq!(asked(&["target/release/app", "dist/*.whl"]), ["dist", "target/release/app"]);
-    assert_eq!(asked(&["**", "a/b"]), [""]);
-    assert_eq!(asked(&["../*", "/etc/*", "a/../b", ""]), Vec::<String>::new());
-}
