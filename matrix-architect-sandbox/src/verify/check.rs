@@ -65,6 +65,13 @@ impl Check {
         Self { compare: false, ..check }
     }
 
+    /// With these variables set, beside those it has.
+    pub(super) fn within(mut self, environment: &[(&str, &str)]) -> Self {
+        let owned = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.env.extend(owned);
+        self
+    }
+
     pub(super) fn needing(self, tool: Tool) -> Self {
         Self { tool: Some(tool), ..self }
     }

@@ -30,9 +30,6 @@ pub(in super::super) fn checks() -> Vec<Planned> {
             Parser::GoTest,
         ),
     ];
-    let needing = |mut check: Check| {
-        check.env.insert("NO_COLOR".to_owned(), "1".to_owned());
-        Planned::Run(check.needing(GO))
-    };
-    checks.into_iter().map(needing).collect()
+    let colourless = [("NO_COLOR", "1")];
+    checks.into_iter().map(|check| check.within(&colourless).needing(GO).into()).collect()
 }

@@ -61,10 +61,7 @@ pub(in super::super) fn checks(base: &Base) -> Vec<Planned> {
     }
     let script = script("test").filter(|script| !script.contains(NO_TEST));
     checks.extend(tests(base, script.as_deref()));
-    for check in &mut checks {
-        check.env.extend(environment());
-    }
-    checks.into_iter().map(Planned::Run).collect()
+    checks.into_iter().map(|check| check.within(&ENVIRONMENT).into()).collect()
 }
 
 /// A program of the project's own dependencies.
@@ -125,15 +122,12 @@ fn configures_eslint(base: &Base, manifest: &Value) -> bool {
         || base.any(|path| path.starts_with("eslint.config.") || path.starts_with(".eslintrc"))
 }
 
-fn environment() -> impl Iterator<Item = (String, String)> {
-    [
-        ("CI", "true"),
-        ("NO_COLOR", "1"),
-        ("npm_config_offline", "true"),
-        ("npm_config_audit", "false"),
-        ("npm_config_fund", "false"),
-        ("npm_config_update_notifier", "false"),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-}
+/// No network, no colours, and no questions to a registry.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("CI", "true"),
+    ("NO_COLOR", "1"),
+    ("npm_config_offline", "true"),
+    ("npm_config_audit", "false"),
+    ("npm_config_fund", "false"),
+    ("npm_config_update_notifier", "false"),
+];

@@ -69,12 +69,12 @@ pub(in super::super) fn checks(
     }
     checks.push(tests(base, modules));
     checks.extend(backend(base).map(|backend| build(&backend, modules)));
-    for planned in &mut checks {
-        if let Planned::Run(check) = planned {
-            check.env.extend(environment(base));
-        }
-    }
-    checks
+    let environment = environment(base);
+    let within = |planned| match planned {
+        Planned::Run(check) => check.within(&environment).into(),
+        undecided @ Planned::Undecided { .. } => undecided,
+    };
+    checks.into_iter().map(within).collect()
 }
 
 fn lints(base: &Base) -> Vec<Planned> {
@@ -164,7 +164,7 @@ fn wants_pytest(base: &Base) -> bool {
 }
 
 /// The project itself is importable without being installed, and leaves no byte code behind.
-fn environment(base: &Base) -> impl Iterator<Item = (String, String)> {
+fn environment(base: &Base) -> [(&'static str, &'static str); 5] {
     let path = if base.has_folder("src") { "src" } else { "." };
     [
         ("PYTHONPATH", path),
@@ -173,6 +173,4 @@ fn environment(base: &Base) -> impl Iterator<Item = (String, String)> {
         ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
         ("NO_COLOR", "1"),
     ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
 }

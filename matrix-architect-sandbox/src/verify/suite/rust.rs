@@ -37,7 +37,7 @@ pub(in super::super) fn checks(base: &Base) -> Vec<Planned> {
     };
     let format = ["cargo", "fmt", "--all", "--check", "--", "--color", "never"];
     let json = "--message-format=json";
-    let mut checks = vec![
+    let checks = [
         Check::new("rust.fmt", EvidenceKind::LintResults, format, Parser::Rustfmt).needing(RUSTFMT),
         cargo(
             "rust.clippy",
@@ -58,22 +58,15 @@ pub(in super::super) fn checks(base: &Base) -> Vec<Planned> {
         )
         .needing(CARGO),
     ];
-    for check in &mut checks {
-        check.env.extend(environment());
-    }
-    checks.into_iter().map(Planned::Run).collect()
+    checks.into_iter().map(|check| check.within(&ENVIRONMENT).into()).collect()
 }
 
 /// No network, no colours, no traces, and results inside the private copy of the tree, where later
 /// checks and the release find them.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    [
-        ("CARGO_NET_OFFLINE", "true"),
-        ("CARGO_TERM_COLOR", "never"),
-        ("CARGO_INCREMENTAL", "0"),
-        ("CARGO_TARGET_DIR", "target"),
-        ("RUST_BACKTRACE", "0"),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-}
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("CARGO_NET_OFFLINE", "true"),
+    ("CARGO_TERM_COLOR", "never"),
+    ("CARGO_INCREMENTAL", "0"),
+    ("CARGO_TARGET_DIR", "target"),
+    ("RUST_BACKTRACE", "0"),
+];
