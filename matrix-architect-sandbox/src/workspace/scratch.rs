@@ -110,6 +110,7 @@ impl ScratchDir {
     }
 
     /// Gives the directory its final name, in one step and for good on disk.
+    #[cfg(feature = "workspace")]
     pub(super) fn publish(mut self) -> io::Result<Self> {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push("-tree");
