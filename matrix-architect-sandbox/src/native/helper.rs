@@ -10,7 +10,7 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::{
     confine,
@@ -34,8 +34,14 @@ pub(super) fn serve(socket: &OwnedFd) {
     sys::heed_children(false);
     let Ok(Some((Order::SetUp(plan), _))) = wire::receive::<Order>(socket.as_fd()) else { return };
     let ready = own_namespace().and_then(|()| template(&plan));
-    let mut helper =
-        Helper { plan, ready, filters: FilterPair::compile(), spare: Vec::new(), used: Vec::new() };
+    let mut helper = Helper {
+        plan,
+        ready,
+        filters: FilterPair::compile(),
+        spare: Vec::new(),
+        returned: Vec::new(),
+        used: Vec::new(),
+    };
     while helper.wait(socket) {
         let received = wire::receive::<Order>(socket.as_fd());
         let Ok(Some((Order::Open(request), mut descriptors))) = received else { return };
@@ -92,57 +98,81 @@ struct Helper {
     ready: Result<OwnedFd, Fault>,
     filters: Result<FilterPair, Fault>,
     spare: Vec<Network>,
+    /// Those of sessions that have ended, not looked at yet.
+    returned: Vec<Network>,
     /// Those of sessions, and the session's first process.
     used: Vec<(Network, OwnedFd)>,
 }
 
 impl Helper {
-    /// Waits until the server speaks; takes back what ended sessions had meanwhile.
+    /// Waits until the server speaks; takes back what ended sessions had meanwhile. Looking at a
+    /// network costs a tenth of a session's start, so it is for when nobody waits.
     fn wait(&mut self, socket: &OwnedFd) -> bool {
         loop {
             let mut waits = vec![PollFd::new(socket, PollFlags::IN)];
             waits.extend(self.used.iter().map(|(_, pidfd)| PollFd::new(pidfd, PollFlags::IN)));
-            match rustix::event::poll(&mut waits, None) {
-                Ok(_) => {}
+            let at_once = (!self.returned.is_empty()).then_some(&NO_TIME);
+            let count = match rustix::event::poll(&mut waits, at_once) {
+                Ok(count) => count,
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => return false,
-            }
+            };
             let fired: Vec<_> = waits.iter().map(|wait| !wait.revents().is_empty()).collect();
+            for place in (0..self.used.len()).rev().filter(|place| fired[place + 1]) {
+                self.returned.push(self.used.swap_remove(place).0);
+            }
             if fired[0] {
                 return true;
             }
-            for place in (0..self.used.len()).rev().filter(|place| fired[place + 1]) {
-                let (network, _) = self.used.swap_remove(place);
-                if self.spare.len() < SPARE_NETWORKS && network.is_pristine() {
-                    self.spare.push(network);
-                }
+            if count == 0 {
+                let cleared = self.clear();
+                self.spare.extend(cleared);
             }
         }
     }
 
+    /// Looks at one network that came back: it is as new, or it is given up.
+    fn clear(&mut self) -> Option<Network> {
+        let network = self.returned.pop()?;
+        (self.spare.len() < SPARE_NETWORKS && network.is_pristine()).then_some(network)
+    }
+
+    /// A network namespace that nobody is in. A session that gets none makes its own and tells
+    /// what it lacks.
+    fn network(&mut self) -> Option<Network> {
+        if let Some(network) = self.spare.pop() {
+            return Some(network);
+        }
+        while !self.returned.is_empty() {
+            if let Some(network) = self.clear() {
+                return Some(network);
+            }
+        }
+        Network::new().ok()
+    }
+
     fn start(&mut self, request: &OpenRequest, session: &OwnedFd) -> Result<(), Fault> {
-        let Self { plan, ready, filters, spare, used } = self;
+        let has_network = !request.without.contains(&Layer::Network);
+        let network = if has_network { self.network() } else { None };
+        let Self { plan, ready, filters, used, .. } = self;
         let template = ready.as_ref().map_err(Clone::clone)?;
-        let network = if request.without.contains(&Layer::Network) {
-            None
-        } else {
-            // A session that gets none makes its own and tells what it lacks.
-            spare.pop().or_else(|| Network::new().ok())
-        };
         match sys::clone(libc::CLONE_NEWPID).step("creating the session's processes")? {
             sys::Side::Parent(child) => {
                 used.extend(network.map(|network| (network, child.pidfd)));
                 Ok(())
             }
             sys::Side::Child => {
-                // A session holds on to nothing of another.
-                spare.clear();
-                used.clear();
                 let socket = session.try_clone().step("keeping the session's socket")?;
-                let filters = std::mem::replace(filters, Ok(FilterPair::default()));
                 let network = network.map(Network::into_namespace);
+                // A session holds on to nothing of another.
+                let mut keep = vec![socket.as_fd(), template.as_fd()];
+                keep.extend(network.as_ref().map(OwnedFd::as_fd));
+                sys::close_all_but(&keep);
+                let filters = std::mem::replace(filters, Ok(FilterPair::default()));
                 keeper::main(request, Foundation { socket, template, plan, network, filters })
             }
         }
     }
 }
+
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

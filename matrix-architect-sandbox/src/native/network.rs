@@ -78,8 +78,10 @@ impl Network {
         Ok(Self { namespace, witnesses })
     }
 
-    /// What it is entered by.
+    /// What it is entered by, in a process that is about to close everything else and must not
+    /// close it twice.
     pub(super) fn into_namespace(self) -> OwnedFd {
+        std::mem::forget(self.witnesses);
         self.namespace
     }
 

@@ -195,6 +195,22 @@ pub(super) fn close_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0_u32) };
 }
 
+/// Closes every descriptor but the standard ones and `keep`, in a process that has just been forked
+/// and never drops what it has of its parent's.
+pub(super) fn close_all_but(keep: &[BorrowedFd<'_>]) {
+    let mut keep: Vec<_> = keep.iter().map(|kept| kept.as_raw_fd().cast_unsigned()).collect();
+    keep.sort_unstable();
+    let mut from = 3;
+    for kept in keep.into_iter().chain([u32::MAX]) {
+        if from < kept {
+            // SAFETY: the caller neither uses nor drops what owns these descriptors: it is a copy of
+            // its parent's memory that ends without destructors.
+            unsafe { libc::syscall(libc::SYS_close_range, from, kept - 1, 0_u32) };
+        }
+        from = kept.saturating_add(1).max(from);
+    }
+}
+
 /// Makes `from` also the descriptor `to`, without close-on-exec.
 pub(super) fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     if from.as_raw_fd() == to {
