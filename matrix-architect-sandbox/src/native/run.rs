@@ -201,7 +201,8 @@ impl Watched<'_> {
         cancel: &Cancel,
         wall: Duration,
     ) -> Result<Reply> {
-        let (mut from_stdout, mut from_stderr) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        let (mut from_stdout, mut from_stderr) =
+            (Vec::with_capacity(64 << 10), Vec::with_capacity(64 << 10));
         let (mut stdout_open, mut stderr_open) = (true, true);
         let mut reply = None;
         let mut answer = pin!(self.line.link.answer());
@@ -213,15 +214,15 @@ impl Watched<'_> {
                     reply = Some(answered?.0);
                     grace.set(tokio::time::sleep(GRACE));
                 }
-                read = stdout.read(&mut from_stdout), if stdout_open => {
-                    let read = read.unwrap_or(0);
-                    stdout_open = read > 0;
-                    self.capped.take(OutputStream::Stdout, &from_stdout[..read], output);
+                read = stdout.read_buf(&mut from_stdout), if stdout_open => {
+                    stdout_open = read.is_ok_and(|read| read > 0);
+                    self.capped.take(OutputStream::Stdout, &from_stdout, output);
+                    from_stdout.clear();
                 }
-                read = stderr.read(&mut from_stderr), if stderr_open => {
-                    let read = read.unwrap_or(0);
-                    stderr_open = read > 0;
-                    self.capped.take(OutputStream::Stderr, &from_stderr[..read], output);
+                read = stderr.read_buf(&mut from_stderr), if stderr_open => {
+                    stderr_open = read.is_ok_and(|read| read > 0);
+                    self.capped.take(OutputStream::Stderr, &from_stderr, output);
+                    from_stderr.clear();
                 }
                 () = cancel.cancelled(), if self.asked.is_none() && reply.is_none() => {
                     self.end(Asked::Cancel).await?;

@@ -310,8 +310,13 @@ pub(super) fn receive<M: DeserializeOwned>(
 ) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut payload = vec![0_u8; DATAGRAM];
+    let mut payload = Vec::new();
     let mut take = || {
+        // Asked first, for in a process just forked each page of a buffer is a page fault.
+        let look = RecvFlags::PEEK | RecvFlags::TRUNC;
+        let (_, length) =
+            rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut [0_u8; 0], look))?;
+        payload.resize(length, 0);
         rustix::io::retry_on_intr(|| {
             rustix::net::recvmsg(
                 socket,
