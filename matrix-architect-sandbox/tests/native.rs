@@ -8,6 +8,7 @@ mod native {
     mod attempts;
     pub(super) mod ground;
     mod leaks;
+    mod services;
     mod setup;
     mod soak;
     mod unprivileged;

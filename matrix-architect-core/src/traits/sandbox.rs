@@ -363,6 +363,10 @@ impl Collect {
 ///     `Unavailable` and its code `service_not_ready`.
 /// 20. `what_is_not_supported_is_refused`: an egress or a service that the sandbox cannot provide
 ///     is `Unsupported`, never ignored.
+/// 21. `a_service_outlives_the_end_of_a_command`: a command that times out or is cancelled ends
+///     alone.
+/// 22. `a_service_that_ended_is_told` with how it ended and what it wrote; it is over when its first
+///     process ends, and what it started ends with it.
 ///
 /// # Cancellation
 /// `run` and `start` take a `Cancel` and are not dropped; if one is all the same, the

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Command, ExitVerdict};
 
 /// A process that runs beside a session's commands, such as a database that tests need. It shares
-/// the session's network, files and bounds, and ends with the session.
+/// the session's network and files, has bounds like a command, and ends with the session. It runs
+/// in the foreground: it is over when its first process ends, and what that started ends with it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Service {

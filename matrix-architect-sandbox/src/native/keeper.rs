@@ -19,11 +19,12 @@ use super::{
     fault::{Fault, Step as _},
     meter::Meter,
     network,
-    root::{self, Scratch},
+    root::Scratch,
     seat::Seat,
-    supervise::{self, Kind, Watched},
+    stand::{enter_namespaces, stand},
+    supervise::{self, Conclusion, Kind, Watched},
     sys, unpack,
-    wire::{self, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest},
+    wire::{self, Ended, OpenRequest, Reply, Request, RootPlan, RunRequest, Services},
 };
 
 /// How often usage is looked at where the kernel holds no limit.
@@ -52,6 +53,8 @@ struct Keeper {
     /// What the next command gets, or why there is none.
     seat: Result<Seat, Fault>,
     children: Vec<Watched>,
+    /// How each service ended, in the order of their start; `None` while it runs.
+    services: Vec<Option<Result<Ended, Fault>>>,
 }
 
 /// Lives as the session until its socket ends.
@@ -81,8 +84,9 @@ impl Keeper {
             .step("opening the session's pidfd")?;
         wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
             .step("answering the server")?;
-        let socket = foundation.socket;
-        Ok(Self { socket, scratch, proc, confinement, seat: Err(no_seat()), children: Vec::new() })
+        let (socket, seat) = (foundation.socket, Err(no_seat()));
+        let (children, services) = (Vec::new(), Vec::new());
+        Ok(Self { socket, scratch, proc, confinement, seat, children, services })
     }
 
     /// Does what the server asks and watches what it started, whichever comes first.
@@ -132,13 +136,22 @@ impl Keeper {
             child.hear();
         }
         if !woken.ended {
-            let over = child.is_alone().then(|| child.conclude(None)).flatten();
-            return over.map_or((), |reply| self.answer(reply));
+            if child.is_alone() {
+                let conclusion = child.conclude(None);
+                self.tell(conclusion);
+            }
+            return;
         }
         let mut child = self.children.remove(woken.place);
         let used = sys::wait(child.child.pid).ok().map(|reaped| reaped.used);
-        if let Some(reply) = child.conclude(used) {
-            self.answer(reply);
+        self.tell(child.conclude(used));
+    }
+
+    fn tell(&mut self, conclusion: Conclusion) {
+        match conclusion {
+            Conclusion::Nobody => {}
+            Conclusion::Server(reply) => self.answer(reply),
+            Conclusion::Service(place, how) => self.services[place] = Some(how),
         }
     }
 
@@ -154,7 +167,13 @@ impl Keeper {
                 let before = std::mem::replace(&mut self.seat, made);
                 return self.children.extend(before.ok().map(Seat::dismiss));
             }
-            Request::Run(run) => self.run(&run, descriptors),
+            Request::Run(run) => self.run(&run, descriptors, Kind::Command),
+            Request::Start(run) => return self.start(&run, descriptors),
+            Request::Look { port } => return self.look(port),
+            Request::Stop { place } => {
+                let found = self.children.iter().filter(|child| child.is_service_at(place));
+                return found.for_each(Watched::kill);
+            }
             Request::Unpack { disk } => {
                 self.scratch.resize(disk).and_then(|()| self.errand(descriptors, unpack::main))
             }
@@ -163,7 +182,10 @@ impl Keeper {
             }
             Request::Listen => return self.open_door(),
             // What was to be killed may have ended by itself meanwhile.
-            Request::Kill => return self.children.iter().for_each(Watched::kill),
+            Request::Kill => {
+                let others = self.children.iter().filter(|child| !child.is_service());
+                return others.for_each(Watched::kill);
+            }
             Request::Close => sys::exit(0),
         };
         match started {
@@ -191,10 +213,31 @@ impl Keeper {
         }
     }
 
-    fn run(&mut self, run: &RunRequest, descriptors: Vec<OwnedFd>) -> Result<Watched, Fault> {
+    /// Starts a service. Whether it came about stands with how it does.
+    fn start(&mut self, run: &RunRequest, descriptors: Vec<OwnedFd>) {
+        let place = self.services.len();
+        self.services.push(None);
+        match self.run(run, descriptors, |meter| Kind::Service(place, meter)) {
+            Ok(watched) => self.children.push(watched),
+            Err(fault) => self.services[place] = Some(Err(fault)),
+        }
+    }
+
+    /// Tells how the services do.
+    fn look(&self, port: Option<u16>) {
+        let listens = port.is_some_and(|port| network::listens(&self.proc, port));
+        self.answer(Ok(Reply::Services(Services { ended: self.services.clone(), listens })));
+    }
+
+    fn run(
+        &mut self,
+        run: &RunRequest,
+        descriptors: Vec<OwnedFd>,
+        kind: impl FnOnce(Meter) -> Kind,
+    ) -> Result<Watched, Fault> {
         let seat = std::mem::replace(&mut self.seat, Err(no_seat()))?;
         match self.ready(run, descriptors, &seat) {
-            Ok((stdio, meter)) => Ok(seat.start(&run.program, &stdio, meter)),
+            Ok((stdio, meter)) => Ok(seat.start(&run.program, &stdio, kind(meter))),
             Err(fault) => {
                 self.children.push(seat.dismiss());
                 Err(fault)
@@ -280,60 +323,4 @@ struct WokenChild {
     place: usize,
     spoken: bool,
     ended: bool,
-}
-
-/// Takes a copy of the template, or, for what has no place in it, builds a root of its own.
-fn stand(request: &OpenRequest, foundation: &Foundation<'_>) -> Result<(Scratch, OwnedFd), Fault> {
-    let (within, beside): (Vec<_>, Vec<_>) =
-        request.binds.iter().cloned().partition(|bind| root::is_writable(&bind.target));
-    if !request.binds.is_empty() {
-        // Host paths are taken from a copy of the host's mounts, which is ours to take from.
-        sys::unshare(libc::CLONE_NEWNS).step("creating the session's mount namespace")?;
-    }
-    let mut taken = Vec::with_capacity(within.len());
-    for bind in within {
-        taken.push((root::take(&bind)?, bind.target));
-    }
-    if beside.is_empty() {
-        sys::enter(foundation.template.as_fd(), libc::CLONE_NEWNS)
-            .step("entering the root of all sessions")?;
-        sys::unshare(libc::CLONE_NEWNS).step("creating the session's mount namespace")?;
-    } else {
-        let mut plan = foundation.plan.clone();
-        plan.binds.extend(beside);
-        root::build(&plan)?;
-    }
-    root::complete(request.disk, request.user, &taken)
-}
-
-/// Enters namespaces that are the session's. Those of processes and mounts are there already.
-fn enter_namespaces(
-    proc: &OwnedFd,
-    network: Option<&OwnedFd>,
-    without: &mut Vec<Layer>,
-    lacking: &mut Vec<(Layer, Fault)>,
-) {
-    let mut enter = |layer, enter: &dyn Fn() -> Result<(), Fault>| {
-        if !without.contains(&layer)
-            && let Err(fault) = enter()
-        {
-            without.push(layer);
-            lacking.push((layer, fault));
-        }
-    };
-    enter(Layer::Network, &|| match network {
-        Some(network) => {
-            sys::enter(network.as_fd(), libc::CLONE_NEWNET).step("entering a network namespace")
-        }
-        None => network::create(),
-    });
-    enter(Layer::Ipc, &|| {
-        sys::unshare(libc::CLONE_NEWIPC).step("creating an ipc namespace")?;
-        root::bound_ipc(proc);
-        Ok(())
-    });
-    enter(Layer::HostName, &|| {
-        sys::unshare(libc::CLONE_NEWUTS).step("creating a uts namespace")?;
-        rustix::system::sethostname(b"sandbox").step("setting the host name")
-    });
 }

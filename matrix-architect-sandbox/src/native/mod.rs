@@ -30,6 +30,10 @@
 //!   session's, as nobody, without capabilities, under landlock and seccomp, in cgroups where the
 //!   machine lets us make some. It is made while the tree is unpacked or the command before runs,
 //!   and takes one command.
+//! * A **service** is a command that nobody waits for: it has a seat and cgroups of its own beside
+//!   the commands', shares their files and their loopback interface, and ends with its first
+//!   process or with the session. Services and commands do not see or signal each other, and
+//!   abstract unix sockets do not lead from one to the other; paths do.
 //!
 //! What the host mounts after the helper has started is not seen by sessions; their own binds are
 //! taken when they open.
@@ -69,7 +73,9 @@ mod run;
 mod sandbox;
 mod seat;
 mod seccomp_filter;
+mod service;
 mod session;
+mod stand;
 mod supervise;
 mod sys;
 mod toolchain;

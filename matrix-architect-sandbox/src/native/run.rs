@@ -135,28 +135,28 @@ async fn start(
     let stdin = standard_input(&command.stdin).map_err(short)?;
     let (stdout, write_stdout) = output_pipe().map_err(short)?;
     let (stderr, write_stderr) = output_pipe().map_err(short)?;
-    let mut request = request(session, command, limits, group);
-    // A session that watches memory itself watches CPU time with it.
-    let meter = if request.memory == 0 { group.meter() } else { None };
-    request.meter = meter.is_some();
+    let (request, meter) = request(session, command, limits, group);
     let mut with = vec![stdin.as_fd(), write_stdout.as_fd(), write_stderr.as_fd()];
     with.extend(meter.as_ref().map(|meter| meter.as_fd()));
     line.link.send(&Request::Run(request), &with).await?;
     Ok((stdout, stderr))
 }
 
-fn request(
+/// What a session is asked to run, and the CPU meter that goes with it.
+pub(super) fn request(
     session: &NativeSession,
     command: &Command,
     limits: &Limits,
     group: &Group,
-) -> RunRequest {
+) -> (RunRequest, Option<OwnedFd>) {
     let mut env = session.shared.environment.clone();
     env.extend(session.spec.env.clone());
     env.extend(session.door.iter().flat_map(|door| door.environment.clone()));
     env.extend(command.env.clone());
     let memory_is_held = group.held(Controller::Memory).is_some();
-    RunRequest {
+    // A session that watches memory itself watches CPU time with it.
+    let meter = if memory_is_held { group.meter() } else { None };
+    let request = RunRequest {
         program: Program {
             argv: command.argv.clone(),
             env,
@@ -165,8 +165,9 @@ fn request(
         cpu_micros: u64::try_from(limits.cpu.as_micros()).unwrap_or(u64::MAX),
         memory: if memory_is_held { 0 } else { limits.memory },
         disk: limits.disk,
-        meter: false,
-    }
+        meter: meter.is_some(),
+    };
+    (request, meter)
 }
 
 pub(crate) fn standard_input(content: &[u8]) -> io::Result<OwnedFd> {
@@ -178,7 +179,7 @@ pub(crate) fn standard_input(content: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn output_pipe() -> io::Result<(pipe::Receiver, OwnedFd)> {
+pub(super) fn output_pipe() -> io::Result<(pipe::Receiver, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     Ok((pipe::Receiver::from_owned_fd(read)?, write))
 }

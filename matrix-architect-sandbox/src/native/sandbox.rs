@@ -109,7 +109,7 @@ impl Shared {
     }
 
     /// Whether a session can be kept from every network but its own.
-    fn can_isolate_networks(&self) -> bool {
+    pub(super) fn can_isolate_networks(&self) -> bool {
         !self.lacking.iter().any(|(layer, _)| *layer == Layer::Network)
     }
 
@@ -189,7 +189,7 @@ impl Sandbox for NativeSandbox {
             driver: "native".to_owned(),
             enforcement,
             egress: self.0.can_isolate_networks(),
-            services: false,
+            services: self.0.can_isolate_networks(),
         }
     }
 

@@ -8,7 +8,6 @@ use super::{
     confinement::Confinement,
     fault::{Fault, Step as _},
     init,
-    meter::Meter,
     supervise::{Kind, Watched},
     sys,
     wire::{self, Program, SeatRequest},
@@ -62,10 +61,10 @@ impl Seat {
     }
 
     /// Hands the command over. Processes that failed to become ready say so in their report.
-    pub(super) fn start(self, program: &Program, stdio: &[OwnedFd; 3], meter: Meter) -> Watched {
+    pub(super) fn start(self, program: &Program, stdio: &[OwnedFd; 3], kind: Kind) -> Watched {
         let stdio: [BorrowedFd<'_>; 3] = [stdio[0].as_fd(), stdio[1].as_fd(), stdio[2].as_fd()];
         let sent = wire::send(self.socket.as_fd(), program, &stdio);
-        let watched = Watched::new(self.child, Kind::Command(meter), self.report);
+        let watched = Watched::new(self.child, kind, self.report);
         if sent.is_err() {
             watched.kill();
         }

@@ -30,6 +30,7 @@ use super::{
     prepared::Prepared,
     run,
     sandbox::Shared,
+    service::{self, Started},
     sys,
     warm::Standing,
     wire::{CollectRequest, Reply, Request},
@@ -56,6 +57,8 @@ pub(super) struct NativeSession {
 pub(super) struct Turn {
     prepared: Option<Prepared>,
     commands: u64,
+    /// In the order of their start.
+    pub(super) services: Vec<Started>,
 }
 
 /// The connection to the session's first process, which ends with it.
@@ -119,7 +122,11 @@ impl NativeSession {
             _ => None,
         };
         let line = Arc::new(Line { link, pidfd, cut: AtomicBool::new(false) });
-        let turn = Arc::new(Mutex::new(Turn { prepared: Some(prepared), commands: 0 }));
+        let turn = Arc::new(Mutex::new(Turn {
+            prepared: Some(prepared),
+            commands: 0,
+            services: Vec::new(),
+        }));
         Ok(Self { shared: Arc::clone(shared), spec: spec.clone(), door, line, turn })
     }
 
@@ -211,15 +218,12 @@ impl Session for NativeSession {
         run::run(self, command, output, cancel).await
     }
 
-    async fn start(&self, _service: &Service, _cancel: &Cancel) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "the native sandbox runs no services beside commands yet",
-        ))
+    async fn start(&self, service: &Service, cancel: &Cancel) -> Result<()> {
+        service::start(self, service, cancel).await
     }
 
     async fn services(&self) -> Result<Vec<ServiceState>> {
-        Ok(Vec::new())
+        service::states(self).await
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {

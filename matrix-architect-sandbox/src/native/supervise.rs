@@ -28,10 +28,23 @@ pub(super) struct Watched {
 pub(super) enum Kind {
     /// A command that the server waits for.
     Command(Meter),
+    /// A service, which nobody waits for, and its place in the order of their start.
+    Service(usize, Meter),
     /// A piece of our own code that the server waits for.
     Errand,
     /// What nobody waits for: a seat that was not needed, a pid 1 whose command has been told.
     Dismissed,
+}
+
+/// Whom the end of a child is told, and in which words.
+#[derive(Debug)]
+pub(super) enum Conclusion {
+    /// Nobody: it has been told, or nobody ever asked.
+    Nobody,
+    /// The server, which waits.
+    Server(Result<Reply, Fault>),
+    /// Whoever looks at the services.
+    Service(usize, Result<Ended, Fault>),
 }
 
 /// Writes a line of a child's report; short enough to be written at once.
@@ -49,12 +62,22 @@ impl Watched {
 
     /// Whether it has to be looked at from time to time.
     pub(super) const fn is_metered(&self) -> bool {
-        matches!(self.kind, Kind::Command(_))
+        matches!(self.kind, Kind::Command(_) | Kind::Service(..))
+    }
+
+    /// Whether it is the service of that place.
+    pub(super) fn is_service_at(&self, place: usize) -> bool {
+        matches!(self.kind, Kind::Service(own, _) if own == place)
+    }
+
+    /// Whether it lives as long as the session.
+    pub(super) const fn is_service(&self) -> bool {
+        matches!(self.kind, Kind::Service(..))
     }
 
     /// Looks at what it uses, and ends it if that is too much.
     pub(super) fn look(&mut self, scratch: &Scratch) {
-        let Kind::Command(meter) = &mut self.kind else { return };
+        let (Kind::Command(meter) | Kind::Service(_, meter)) = &mut self.kind else { return };
         meter.look(scratch);
         if meter.is_exceeded() {
             self.kill();
@@ -82,20 +105,24 @@ impl Watched {
         self.is_metered() && self.said.split(|byte| *byte == b'\n').any(alone)
     }
 
-    /// What the server is told. Call it when the child has ended, with what it used, or when it
-    /// is alone.
-    pub(super) fn conclude(&mut self, ended: Option<sys::Used>) -> Option<Result<Reply, Fault>> {
-        let kind = std::mem::replace(&mut self.kind, Kind::Dismissed);
-        let reply = match kind {
-            Kind::Dismissed => return None,
-            Kind::Errand => self.first_word::<Reply>().and_then(|reply| reply.ok_or_else(killed)),
-            Kind::Command(meter) => {
-                let told = self.first_word::<Result<Ended, Fault>>();
-                told.and_then(|told| told.unwrap_or_else(|| Ok(Ended::default())))
-                    .map(|told| Reply::Ended(meter.conclude(told, ended)))
+    /// What is told of its end, and whom. Call it when the child has ended, with what it used, or
+    /// when it is alone.
+    pub(super) fn conclude(&mut self, used: Option<sys::Used>) -> Conclusion {
+        match std::mem::replace(&mut self.kind, Kind::Dismissed) {
+            Kind::Dismissed => Conclusion::Nobody,
+            Kind::Errand => {
+                let told = self.first_word::<Reply>();
+                Conclusion::Server(told.and_then(|reply| reply.ok_or_else(killed)))
             }
-        };
-        Some(reply)
+            Kind::Command(meter) => Conclusion::Server(self.end(&meter, used).map(Reply::Ended)),
+            Kind::Service(place, meter) => Conclusion::Service(place, self.end(&meter, used)),
+        }
+    }
+
+    /// How a command or a service ended.
+    fn end(&self, meter: &Meter, used: Option<sys::Used>) -> Result<Ended, Fault> {
+        let told = self.first_word::<Result<Ended, Fault>>()?;
+        Ok(meter.conclude(told.unwrap_or_else(|| Ok(Ended::default()))?, used))
     }
 
     /// The first word counts: a program that could not be executed is told before its exit.

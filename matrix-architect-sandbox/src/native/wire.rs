@@ -141,7 +141,20 @@ pub(super) enum Request {
     Collect(CollectRequest),
     /// Listen on a port of the session's loopback interface and hand the listener over.
     Listen,
-    /// End what runs.
+    /// Run a service in what was made ready, beside commands. Descriptors as for a command. No
+    /// reply: how it does is looked at.
+    Start(RunRequest),
+    /// Tell how the services do, and whether something listens on a TCP port.
+    Look {
+        /// The port.
+        port: Option<u16>,
+    },
+    /// End a service, by the order of their start.
+    Stop {
+        /// Its place in that order.
+        place: usize,
+    },
+    /// End what runs, but no service.
     Kill,
     /// End the session.
     Close,
@@ -214,10 +227,21 @@ pub(super) enum Reply {
     Listening,
     /// A command ended.
     Ended(Ended),
+    /// How the services do.
+    Services(Services),
     /// It could not be done.
     Failed(Fault),
     /// What was asked for is more than was allowed.
     TooLarge { what: String, cap: u64 },
+}
+
+/// What was seen of a session's services.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Services {
+    /// How each ended, in the order of their start; `None` while it runs.
+    pub(super) ended: Vec<Option<Result<Ended, Fault>>>,
+    /// Whether something listens on the port that was asked for.
+    pub(super) listens: bool,
 }
 
 /// How a command ended, as seen from inside.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use matrix_architect_core::{evidence::EvidenceKind, path::RelPath};
 
-use super::parse::Parser;
+use super::{parse::Parser, rules::ALL};
 
 /// One check of a suite, of the project's own rules, of a plan or of a requester.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) struct Check {
     /// Whether a failure is looked up on the base. Never for what a plan or a requester adds: their
     /// commands say what is to be true after the change.
     pub(super) compare: bool,
+    /// The services it needs, as the rules name them.
+    pub(super) services: Vec<String>,
 }
 
 /// A tool, known to be there when it tells its version.
@@ -55,14 +57,16 @@ impl Check {
             timeout: None,
             tool: None,
             compare: parser.names_findings(),
+            services: Vec::new(),
         }
     }
 
-    /// A line for `sh -c` that somebody added: its exit code decides, the base is not asked.
+    /// A line for `sh -c` that somebody added: its exit code decides, the base is not asked. It may
+    /// need any of the services.
     pub(super) fn added(name: impl Into<String>, line: &str) -> Self {
         let argv = ["sh", "-c", line];
         let check = Self::new(name, EvidenceKind::CommandCheck, argv, Parser::ExitCode);
-        Self { compare: false, ..check }
+        Self { compare: false, services: vec![ALL.to_owned()], ..check }
     }
 
     /// With these variables set, beside those it has.

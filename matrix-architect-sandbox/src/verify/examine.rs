@@ -17,6 +17,7 @@ use super::{
     parse::Report,
     prepare::{Prepared, Preparer},
     room::{Ran, Room, cancelled},
+    rules::ServiceRules,
 };
 
 /// The most findings one piece of evidence names; the total stands in its details.
@@ -30,6 +31,8 @@ pub(super) struct Means<'a> {
     pub(super) ids: &'a dyn Ids,
     /// What the base's rules set for every check.
     pub(super) env: &'a BTreeMap<String, String>,
+    /// What the base's rules let run beside checks.
+    pub(super) services: &'a [ServiceRules],
 }
 
 impl<'a> Means<'a> {
@@ -53,7 +56,7 @@ impl<'a> Means<'a> {
         prepared: Prepared,
     ) -> Result<Room<'a>> {
         let id = SessionId::from_number(self.ids.next());
-        Room::open(cx, self.config, tree, id, (self.env, prepared)).await
+        Room::open(cx, self.config, tree, id, (self.env, self.services, prepared)).await
     }
 }
 
@@ -129,17 +132,28 @@ impl<'a> Examiner<'a> {
                 return Ok((evidence, None));
             }
         }
+        if let Some(why) = self.room.beside.need(&self.room, &check.services).await? {
+            let evidence = undecided(self.cx, &check.name, check.kind, check.required, &why);
+            return Ok((evidence, None));
+        }
         self.say(&format!("{}: {}", check.name, check.line()));
         let ran = self.room.run(check).await?;
+        let lost = self.room.beside.lost(&self.room, &check.services).await?;
         let (mut report, mut judgement) = read(&self.room, check, &ran);
+        if let Some(lost) = &lost {
+            judgement = judgement.without(lost);
+        }
         let mut artifacts = keep(self.cx, &check.name, check, &ran).await?;
         let mut details = details(self.cx, check, &ran);
         details.extend(version.map(|version| ("version".to_owned(), version.into())));
-        if judgement.result == CheckResult::Failed && check.compare && !report.findings.is_empty() {
+        let is_comparable = lost.is_none() && check.compare && !report.findings.is_empty();
+        if judgement.result == CheckResult::Failed && is_comparable {
             self.say(&format!("{}: failed; was it so before the change?", check.name));
-            let (before, ran) = self.on_the_base(check).await?;
-            artifacts.extend(keep(self.cx, &format!("{}.base", check.name), check, &ran).await?);
-            let (base, told) = before;
+            let ((base, told), ran) = self.on_the_base(check).await?;
+            if let Some(ran) = ran {
+                let name = format!("{}.base", check.name);
+                artifacts.extend(keep(self.cx, &name, check, &ran).await?);
+            }
             details
                 .insert("base".to_owned(), json!({"result": told.result, "summary": told.summary}));
             judgement = reconsider(check.parser, judgement, &mut report, &base.findings);
@@ -179,18 +193,26 @@ impl<'a> Examiner<'a> {
         Ok((percent, json!({"result": told.result, "summary": told.summary})))
     }
 
-    /// The same check on the base tree, in a session of its own.
-    async fn on_the_base(&mut self, check: &Check) -> Result<((Report, Judgement), Ran)> {
+    /// The same check on the base tree, in a session and beside services of its own. Without those
+    /// it is not run and excuses nothing.
+    async fn on_the_base(&mut self, check: &Check) -> Result<((Report, Judgement), Option<Ran>)> {
         let room = if let Some(room) = self.base.take() {
             room
         } else {
             let (prepared, _) = self.means.prepare(self.cx, self.cx.base).await?;
             self.means.room(self.cx, self.cx.base, prepared).await?
         };
-        let ran = room.run(check).await?;
-        let reading = read(&room, check, &ran);
+        let reading = if let Some(why) = room.beside.need(&room, &check.services).await? {
+            ((Report::default(), Judgement::undecided(why)), None)
+        } else {
+            let ran = room.run(check).await?;
+            match room.beside.lost(&room, &check.services).await? {
+                Some(lost) => ((Report::default(), Judgement::undecided(lost)), Some(ran)),
+                None => (read(&room, check, &ran), Some(ran)),
+            }
+        };
         self.base = Some(room);
-        Ok((reading, ran))
+        Ok(reading)
     }
 
     fn evidence(
@@ -218,6 +240,22 @@ impl<'a> Examiner<'a> {
     fn demands(&self, check: &Check, report: &Report) -> bool {
         let nothing = report.tests.is_some_and(|tests| tests.total() == 0) && report.flaw.is_none();
         self.cx.constraints.require_tests || !(check.parser.reads_tests() && nothing)
+    }
+
+    /// Puts on record what became of the services on the changed tree. Whether that stops the
+    /// change is up to the checks that needed them.
+    pub(super) async fn account_for_services(&mut self) -> Result<()> {
+        for account in self.room.beside.accounts(&self.room).await? {
+            let mut evidence = account.evidence(self.cx.clock.now());
+            if !account.output.is_empty() {
+                let name = format!("{}.output.txt", evidence.name);
+                let digest = self.cx.sink.report(&name, "text/plain", account.output).await?;
+                evidence.details.insert("output".to_owned(), json!(digest));
+                evidence.artifacts.push(digest);
+            }
+            self.record(evidence, None).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn say(&self, line: &str) {

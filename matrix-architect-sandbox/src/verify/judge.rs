@@ -22,8 +22,18 @@ impl Judgement {
         Self { result, summary: summary.into() }
     }
 
-    fn undecided(summary: impl Into<String>) -> Self {
+    pub(super) fn undecided(summary: impl Into<String>) -> Self {
         Self::new(CheckResult::Inconclusive, summary)
+    }
+
+    /// The judgement of a check during which something it needs went away: what passed then is
+    /// not known to pass, what failed is not excused.
+    pub(super) fn without(self, lost: &str) -> Self {
+        let summary = format!("{}; {lost} meanwhile", self.summary);
+        match self.result {
+            CheckResult::Failed => Self { summary, ..self },
+            _ => Self::undecided(summary),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! missing tool, a cut report, no test) is inconclusive, never passed. And who judges a change is
 //! read from the base, so that a change cannot weaken its own judge.
 
+mod beside;
 mod bundle;
 mod check;
 mod commands;

@@ -13,16 +13,18 @@ use matrix_architect_core::{
     path::RelPath,
     traits::{
         ByteStream, Collect, Command, EvidenceSink, Exit, ExitVerdict, Output, OutputStream,
-        Session, SessionSpec, Tree, VerifyContext,
+        Service, ServiceState, Session, SessionSpec, Tree, VerifyContext,
     },
 };
 use tokio::sync::Mutex;
 
 use super::{
+    beside::Beside,
     check::{Check, Tool},
     config::VerifyConfig,
     parse::Input,
     prepare::Prepared,
+    rules::ServiceRules,
 };
 
 /// The most bytes of a report file.
@@ -44,6 +46,7 @@ pub(super) struct Room<'a> {
     prepared: Prepared,
     /// The first line of each tool's version, `None` for a tool that is missing.
     versions: Mutex<BTreeMap<&'static [&'static str], Option<String>>>,
+    pub(super) beside: Beside<'a>,
 }
 
 /// What a command left.
@@ -69,7 +72,7 @@ impl<'a> Room<'a> {
         config: &'a VerifyConfig,
         tree: &dyn Tree,
         id: SessionId,
-        (env, prepared): (&BTreeMap<String, String>, Prepared),
+        (env, services, prepared): (&BTreeMap<String, String>, &'a [ServiceRules], Prepared),
     ) -> Result<Self> {
         let mut spec = SessionSpec::new(id);
         spec.owner = Some((cx.job.clone(), cx.fence));
@@ -83,9 +86,9 @@ impl<'a> Room<'a> {
         spec.env.extend(env.clone());
         spec.env.extend(config.env.clone());
         let session = cx.sandbox.open(tree, &spec).await?;
-        let versions = Mutex::default();
-        let mut room =
-            Self { cx, config, session, root: String::new(), path: None, prepared, versions };
+        let (root, path, versions) = (String::new(), None, Mutex::default());
+        let beside = Beside::new(services);
+        let mut room = Self { cx, config, session, root, path, prepared, versions, beside };
         let pwd = room.probe(["pwd"]).await?.unwrap_or_default();
         pwd.trim_end().clone_into(&mut room.root);
         if !room.prepared.path.is_empty() {
@@ -168,6 +171,26 @@ impl<'a> Room<'a> {
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(exit.verdict.is_success().then_some(text))
+    }
+
+    /// Starts a service with the environment of every check and waits until it is ready.
+    pub(super) async fn start(&self, mut service: Service) -> Result<()> {
+        self.show(&mut service.command);
+        self.session.start(&service, self.cx.cancel).await
+    }
+
+    /// How the services do.
+    pub(super) async fn services(&self) -> Result<Vec<ServiceState>> {
+        self.session.services().await
+    }
+
+    /// A new directory outside of the tree that is empty and only its owner's.
+    pub(super) async fn new_folder(&self) -> Result<String> {
+        let made = self.probe(["mktemp", "-d"]).await?;
+        made.map(|path| path.trim_end().to_owned()).ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "no directory for a service can be made")
+                .advice("see that the sandbox has mktemp and room in its temporary folder")
+        })
     }
 
     /// The version of a tool, `None` if it is missing. Asked once a session.

@@ -13,7 +13,12 @@ use matrix_architect_core::{
 };
 use serde::Deserialize;
 
+mod service;
+
 use super::{check::Check, parse::Parser, suite::Suite};
+
+pub use service::ServiceRules;
+pub(super) use service::{ALL, in_order};
 
 /// Where the rules stand.
 pub const RULES_PATH: &str = ".matrix/architect.toml";
@@ -47,6 +52,8 @@ pub struct VerifyRules {
     pub env: BTreeMap<String, String>,
     /// Checks beside the suites'.
     pub check: Vec<CheckRules>,
+    /// Processes that run beside the checks that need them.
+    pub service: Vec<ServiceRules>,
 }
 
 /// Changes to one check of a suite.
@@ -60,11 +67,13 @@ pub struct BuiltinRules {
     pub required: bool,
     /// Seconds it may take. Default: the operator's limit.
     pub timeout_seconds: Option<u64>,
+    /// The services it needs; `all` for all. Default: none.
+    pub services: Vec<String>,
 }
 
 impl Default for BuiltinRules {
     fn default() -> Self {
-        Self { enabled: true, required: true, timeout_seconds: None }
+        Self { enabled: true, required: true, timeout_seconds: None, services: Vec::new() }
     }
 }
 
@@ -99,6 +108,9 @@ pub struct CheckRules {
     /// Environment beside that of `[verify.env]`. Default: nothing.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The services it needs; `all` for all. Default: none.
+    #[serde(default)]
+    pub services: Vec<String>,
 }
 
 const fn yes() -> bool {
@@ -173,11 +185,19 @@ impl ProjectRules {
     }
 
     fn validate(&self) -> Result<()> {
+        let services = &self.verify.service;
+        service::validate(services)?;
+        for (name, builtin) in &self.verify.builtin {
+            service::known(services, &builtin.services)
+                .map_err(|error| error.context("check", name.escape_debug()))?;
+        }
         let mut names = std::collections::BTreeSet::new();
         for check in &self.verify.check {
             check.validate().map_err(|error| {
                 error.context("file", RULES_PATH).context("check", check.name.escape_debug())
             })?;
+            service::known(services, &check.services)
+                .map_err(|error| error.context("check", &check.name))?;
             if !names.insert(&check.name) {
                 return Err(bad("two checks have the same name")
                     .context("file", RULES_PATH)
@@ -200,14 +220,12 @@ impl ProjectRules {
 
 impl CheckRules {
     fn validate(&self) -> Result<()> {
-        let legal =
-            |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "._-".contains(char);
-        if self.name.is_empty() || self.name.len() > 100 || !self.name.chars().all(legal) {
+        if !is_name(&self.name) {
             return Err(bad("a check's name is lower-case letters, digits, '.', '-' and '_'"));
         }
         if RESERVED.iter().any(|prefix| self.name.starts_with(prefix)) {
             return Err(bad("a check's name begins with a prefix that has a meaning already")
-                .advice("choose another prefix than rust., python., step., command., constraint., security. and release."));
+                .advice("choose another prefix than rust., python., step., command., constraint., security., release. and service."));
         }
         if self.command.is_empty() == self.run.is_none() {
             return Err(bad("a check has either 'command' or 'run'"));
@@ -235,13 +253,20 @@ impl CheckRules {
         check.report.clone_from(&self.report);
         check.required = self.required;
         check.timeout = self.timeout_seconds.map(Duration::from_secs);
+        check.services.clone_from(&self.services);
         check
     }
 }
 
+fn is_name(name: &str) -> bool {
+    let legal =
+        |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "._-".contains(char);
+    !name.is_empty() && name.len() <= 100 && name.chars().all(legal)
+}
+
 /// Beginnings of names whose evidence comes from elsewhere.
-const RESERVED: [&str; 7] =
-    ["rust.", "python.", "step.", "command.", "constraint.", "security.", "release."];
+const RESERVED: [&str; 8] =
+    ["rust.", "python.", "step.", "command.", "constraint.", "security.", "release.", "service."];
 
 fn bad(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::invalid(message)

@@ -33,7 +33,7 @@ use super::{
 /// What the tree depends on is fetched (`prepare.<ecosystem>`), if the configuration says from where.
 /// Then the scan of added lines (`security.secrets`, `security.text`), the suites' checks, the checks of
 /// `.matrix/architect.toml`, the steps' commands (`step.<id>.<n>`), the requester's commands
-/// (`command.<n>`), the demands (`constraint.*`), the release.
+/// (`command.<n>`), the services that any of them needed (`service.<name>`), the demands (`constraint.*`), the release.
 ///
 /// # Defaults
 /// Tests, builds, formatting and lints are required. A finding that stands on the base too never
@@ -71,6 +71,7 @@ impl SuiteVerifier {
         }
         commands::steps(examiner).await?;
         commands::requested(examiner).await?;
+        examiner.account_for_services().await?;
         demand::demands(examiner).await
     }
 }
@@ -89,6 +90,7 @@ impl Verifier for SuiteVerifier {
             preparer: self.preparer.as_ref(),
             ids: &*self.ids,
             env: &env,
+            services: &rules.verify.service,
         };
         let (prepared, told) = means.prepare(cx, cx.tree).await?;
         let mut examiner = Examiner::open(cx, means, prepared).await?;
@@ -138,6 +140,7 @@ async fn planned(
             Planned::Run(check) => {
                 check.required &= wanted.required;
                 check.timeout = wanted.timeout_seconds.map(std::time::Duration::from_secs);
+                check.services = wanted.services;
             }
             Planned::Undecided { required, .. } => *required &= wanted.required,
         }

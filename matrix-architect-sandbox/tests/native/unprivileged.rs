@@ -18,7 +18,7 @@ fn the_suite_and_the_attempts_hold_without_root() {
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(&program)
-        .args(["suite", "attempts", "verdicts", "setup", "--test-threads=2"])
+        .args(["suite", "attempts", "verdicts", "setup", "services", "--test-threads=2"])
         .current_dir("/")
         .output();
     match output {

@@ -1,15 +1,10 @@
 //! `--sandbox docker`, where there is an engine.
 #![cfg(feature = "docker")]
 
-use crate::{support::Bench, test_image};
-
-/// Says that a test cannot be run here, or fails where all must run.
-#[expect(clippy::print_stderr, reason = "a test that was not run says so")]
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where they run")]
-fn skip(why: &str) {
-    assert!(std::env::var("ARCHITECT_CI").is_err(), "must not be skipped: {why}");
-    eprintln!("SKIPPED: {why}");
-}
+use crate::{
+    support::{Bench, skip},
+    test_image,
+};
 
 fn is_here() -> bool {
     if test_image::docker(&["version"]).is_none() {

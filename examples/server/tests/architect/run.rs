@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Bench, find};
+use crate::support::{Bench, find, skip};
 
 #[test]
 fn a_change_goes_through_all_six_stages_and_its_attestation_is_accepted() {
@@ -145,4 +145,48 @@ fn a_change_is_published_into_a_directory_and_as_a_branch() {
     let bundle = bundle.display().to_string();
     let words = ["verify", attestation.unwrap(), "--key", key.unwrap(), "--artifact", &bundle];
     bench.run(&words).expect(0);
+}
+
+/// A database as a project's service, and a check that asks it.
+fn with_database(bin: &str) -> String {
+    format!(
+        "[[verify.check]]\nname = 'sum'\nservices = ['db']\n\
+         run = \"{bin}/psql -X -A -t -h 127.0.0.1 -U tester -c 'select 40 + 2' postgres | grep -qx 42\"\n\
+         [[verify.service]]\nname = 'db'\ndata = true\nready = {{ port = 5432 }}\n\
+         run = '''\n{bin}/initdb -D $SERVICE_DATA/db -A trust -U tester --no-sync\n\
+         exec {bin}/postgres -D $SERVICE_DATA/db -k $SERVICE_DATA -c fsync=off\n'''\n"
+    )
+}
+
+#[test]
+fn a_change_is_checked_beside_a_real_database_that_dies_with_the_session() {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let bins = versions.map(|version| version.path().join("bin"));
+    let Some(bin) = bins.into_iter().find(|bin| bin.join("initdb").is_file()) else {
+        return skip("PostgreSQL's server is not installed");
+    };
+    let bench = Bench::new();
+    let rules = with_database(&bin.display().to_string());
+    bench.commit(&[(".matrix/architect.toml", &rules)]);
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let report = bench.run_change(&["--plan", &plan, "--json"]).expect(0).json();
+    let evidence = report["job"]["evidence"].as_array().unwrap();
+    let named = |name: &str| evidence.iter().find(|one| one["name"] == name).unwrap();
+    assert_eq!(named("sum")["result"], "passed", "{}", named("sum"));
+    let db = named("service.db");
+    assert_eq!(
+        (&db["result"], &db["details"]["running"]),
+        (&"passed".into(), &true.into()),
+        "{db}"
+    );
+    let output = db["details"]["output"].as_str().unwrap();
+    assert_eq!(db["artifacts"][0], output, "what it wrote is kept");
+
+    bench.commit(&[(".matrix/architect.toml", &rules.replace("exec ", "false "))]);
+    let ended = bench.run_change(&["--plan", &plan, "--json"]).expect(3);
+    let report = ended.json();
+    let evidence = report["job"]["evidence"].as_array().unwrap();
+    let sum = evidence.iter().find(|one| one["name"] == "sum").unwrap();
+    assert_eq!(sum["result"], "inconclusive", "{sum}");
+    assert!(sum["summary"].as_str().unwrap().contains("service db"), "{sum}");
 }

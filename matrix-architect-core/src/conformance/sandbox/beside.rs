@@ -1,4 +1,4 @@
-//! What a session reaches, and what runs beside its commands: promises 15 to 20.
+//! What a session reaches, and what runs beside its commands: promises 15 to 22.
 #![expect(clippy::missing_panics_doc, reason = "a case panics where the backend breaks its word")]
 #![expect(clippy::missing_errors_doc, reason = "a case fails with whatever the backend answers")]
 
@@ -18,7 +18,7 @@ use crate::{
     error::{ErrorKind, Result},
     traits::{
         Cancel, Command, ConnectionOutcome, Egress, ExitVerdict, Network, Readiness, Service,
-        Session,
+        ServiceState, Session,
     },
 };
 
@@ -207,4 +207,61 @@ pub async fn what_is_not_supported_is_refused(harness: impl Isolates) -> Result<
         session.close().await?;
     }
     Ok(())
+}
+
+/// Promise 21.
+pub async fn a_service_outlives_the_end_of_a_command(harness: impl Isolates) -> Result<()> {
+    if !harness.backend().capabilities().services {
+        return Ok(());
+    }
+    let programs = harness.programs().expect("a sandbox with services is tested with programs");
+    let session = opened(&harness).await?;
+    let server = Service::new("server", (programs.serve)(8124), Readiness::Port(8124));
+    session.start(&server, &Cancel::new()).await?;
+    let mut slow = Command::shell("sleep 1000");
+    slow.limits = Some(super::limits().wall(Duration::from_millis(300)));
+    let exit = session.run(&slow, &mut Vec::new(), &Cancel::new()).await?;
+    assert_eq!(exit.verdict, ExitVerdict::TimedOut);
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let exit = session.run(&Command::shell("sleep 1000"), &mut Vec::new(), &cancel).await?;
+    assert_eq!(exit.verdict, ExitVerdict::Cancelled);
+    let (verdict, said) = fetch(&*session, &(programs.fetch)("http://127.0.0.1:8124/")).await?;
+    assert!(verdict.is_success(), "the service ended with a command: {said}");
+    let services = session.services().await?;
+    assert!(services.iter().all(|service| service.ended.is_none()), "{services:?}");
+    session.close().await?;
+    super::gone(&harness).await;
+    Ok(())
+}
+
+/// Promise 22.
+pub async fn a_service_that_ended_is_told(harness: impl Isolates) -> Result<()> {
+    if !harness.backend().capabilities().services {
+        return Ok(());
+    }
+    let session = opened(&harness).await?;
+    let lives = "while [ ! -e stop ]; do sleep 0.05; done; echo down; exit 4";
+    let line = format!("(while :; do touch alive; sleep 0.05; done) & echo up; {lives}");
+    let ready = Readiness::Command("test -e alive".to_owned());
+    session.start(&Service::new("mortal", Command::shell(line), ready), &Cancel::new()).await?;
+    say(&*session, "touch stop").await?;
+    let service = ended(&*session).await?;
+    assert_eq!(service.ended, Some(ExitVerdict::Exited(4)));
+    assert_eq!(&service.output[..], b"up\ndown\n");
+    let (_, said) = say(&*session, "rm alive; sleep 0.5; test -e alive || echo gone").await?;
+    assert_eq!(said, "gone\n", "what it started outlives it");
+    session.close().await
+}
+
+/// The state of a session's last service once it has ended, or after ten seconds.
+async fn ended(session: &dyn Session) -> Result<ServiceState> {
+    for _ in 0..200 {
+        let state = session.services().await?.pop().expect("a service that was started");
+        if state.ended.is_some() {
+            return Ok(state);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the end of a service is not told");
 }

@@ -22,7 +22,8 @@ use crate::{
 
 pub use beside::{
     Programs, a_host_that_is_not_allowed_is_refused_by_name,
-    a_service_is_ready_before_start_returns, a_service_that_does_not_become_ready_is_told,
+    a_service_is_ready_before_start_returns, a_service_outlives_the_end_of_a_command,
+    a_service_that_does_not_become_ready_is_told, a_service_that_ended_is_told,
     an_allowed_host_is_reached_and_written_down, there_is_no_way_out_beside_the_proxy,
     what_is_not_supported_is_refused,
 };
@@ -75,6 +76,8 @@ macro_rules! sandbox_suite {
                 a_service_is_ready_before_start_returns,
                 a_service_that_does_not_become_ready_is_told,
                 what_is_not_supported_is_refused,
+                a_service_outlives_the_end_of_a_command,
+                a_service_that_ended_is_told,
             ]
         );
     };

@@ -20,6 +20,9 @@ fn the_documented_example_is_read_as_documented() {
     assert_eq!((check.name.as_str(), check.kind), ("web.unit", EvidenceKind::TestResults));
     assert_eq!(check.argv, ["sh", "-c", "npm test --silent"]);
     assert_eq!(check.timeout, Some(Duration::from_mins(2)));
+    assert_eq!((check.services.as_slice(), clippy.services.len()), (&["db".to_owned()][..], 0));
+    let [db] = &rules.verify.service[..] else { panic!("{:?}", rules.verify.service) };
+    assert_eq!((db.service().patience, db.data), (Duration::from_secs(30), true));
     assert_eq!(rules.release.include, ["target/release/app"]);
     assert_eq!(rules.scan.exclude, ["tests/fixtures/**"]);
 }
@@ -39,6 +42,10 @@ fn every_field_is_documented() {
         "report",
         "kind",
         "env",
+        "services",
+        "ready",
+        "after",
+        "data",
         "include",
         "max_bytes",
         "allow",

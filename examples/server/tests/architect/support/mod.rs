@@ -196,3 +196,11 @@ pub(crate) fn find(root: &Path, name: &str) -> Option<PathBuf> {
         if path.is_dir() && !path.is_symlink() { find(&path, name) } else { None }
     })
 }
+
+/// Says that a test cannot be run here, or fails where all must run.
+#[expect(clippy::print_stderr, reason = "a test that was not run says so")]
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where they run")]
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var("ARCHITECT_CI").is_err(), "must not be skipped: {why}");
+    eprintln!("SKIPPED: {why}");
+}
