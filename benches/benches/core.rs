@@ -1,8 +1,13 @@
 //! What deciding costs: the fold of a job, hashes, signatures, and the gate.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has no figure")]
+#![expect(clippy::print_stdout, reason = "criterion tells no percentiles")]
 
-use std::{fmt::Write as _, hint::black_box};
+use std::{
+    fmt::Write as _,
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use matrix_architect_core::{
@@ -244,13 +249,30 @@ fn gate(c: &mut Criterion) {
     let by = PrincipalId::from_number(1);
     for files in [1, 25] {
         let patch = patch(files);
-        c.bench_function(&format!("judge a change of {} lines", files * 40), |b| {
-            b.iter(|| {
-                let input = PolicyInput::new(&plan, &patch, &evidence, &constraints, &[], &by);
-                policy.judge(black_box(&input))
-            });
-        });
+        let judge = || {
+            let input = PolicyInput::new(&plan, &patch, &evidence, &constraints, &[], &by);
+            policy.judge(black_box(&input))
+        };
+        let name = format!("judge a change of {} lines", files * 40);
+        c.bench_function(&name, |b| b.iter(judge));
+        let [p50, p99] = percentiles(judge);
+        println!("{name:<40} p50 {p50:?}, p99 {p99:?} over {CALLS} calls");
     }
+}
+
+/// Calls of which percentiles are taken.
+const CALLS: usize = 10_000;
+
+/// How long half of the calls take at most, and 99 of 100.
+fn percentiles<T>(call: impl Fn() -> T) -> [Duration; 2] {
+    let timed = |_| {
+        let start = Instant::now();
+        black_box(call());
+        start.elapsed()
+    };
+    let mut times: Vec<_> = (0..CALLS).map(timed).collect();
+    times.sort_unstable();
+    [times[CALLS / 2], times[CALLS * 99 / 100]]
 }
 
 criterion_group!(core, fold, hash, envelopes, gate);
