@@ -2,7 +2,8 @@
 //! owner can read.
 //!
 //! The file is on the disk before the token works, so whoever dies in between leaves a file that
-//! opens nothing, which the next start replaces, and never a token that nobody has.
+//! opens nothing, which the next start replaces, and never a token that nobody has. What such a
+//! start left half written beside the file is removed by the next.
 
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use matrix_architect_core::{
 };
 
 use crate::{
-    home::{Home, write_atomically},
+    home::{Home, sweep, write_atomically},
     token::{NewToken, Tokens},
 };
 
@@ -41,6 +42,7 @@ impl AdminToken {
     /// `Unavailable` if the disk or the records fail; the token does then not work.
     pub(crate) async fn ensure(home: &Home, tokens: &Tokens) -> Result<Self> {
         let (tenant, path) = (TenantId::default(), home.admin_token());
+        sweep(&path);
         if tokens.is_empty(&tenant).await? {
             let new =
                 NewToken { name: PrincipalId::new("admin")?, role: Role::Admin, lifetime: None };

@@ -3,7 +3,9 @@
 use std::{
     fs,
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -107,11 +109,11 @@ pub fn create_private(path: &Path) -> Result<()> {
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_private(folder)?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let beside = folder.join(format!(".{}.{}", name.unwrap_or_default(), std::process::id()));
+    sweep(path);
+    let beside = folder.join(format!("{}{}", beside(path), std::process::id()));
     let write = || -> std::io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+        let mut file = taken(&beside, mode)?;
+        file.set_len(0)?;
         // An existing file keeps its mode on open, and the umask may have taken bits away.
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
@@ -124,6 +126,48 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         let _ = fs::remove_file(&beside);
         unusable(path, cause)
     })
+}
+
+/// How names of files begin that are to take the place of this one.
+fn beside(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    format!(".{}.", name.unwrap_or_default())
+}
+
+/// Opens a file for itself alone. Whoever holds it has it locked, until it has another name.
+fn taken(beside: &Path, mode: u32) -> std::io::Result<fs::File> {
+    loop {
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(mode).open(beside)?;
+        file.lock()?;
+        // It was there for a moment without being locked, and may have been swept away.
+        let found = fs::metadata(beside).map(|found| found.ino()).ok();
+        if found == Some(file.metadata()?.ino()) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes what writers that died have left beside a file. What somebody still writes is locked,
+/// and stays.
+pub(crate) fn sweep(path: &Path) {
+    let start = beside(path);
+    let is_left = |name: &str| {
+        name.strip_prefix(&start).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !entry.file_name().to_str().is_some_and(is_left) {
+            continue;
+        }
+        // Best effort: it opens nothing, and the next start looks again.
+        if let Ok(file) = fs::File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Reads a file that must not be open to others.
@@ -203,6 +247,39 @@ mod tests {
         fs::write(base.path().join("file"), "").unwrap();
         let error = Home::open(base.path().join("file/data")).unwrap_err();
         assert!(error.to_string().contains("file where a directory is needed"), "{error}");
+    }
+
+    #[test]
+    fn what_a_dead_writer_left_is_swept_and_nothing_else() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("key");
+        let names = [".key.4711", ".key.12", ".key.old", ".keys.4711", "key.4711"];
+        for name in &names {
+            fs::write(base.path().join(name), "half").unwrap();
+        }
+        let held = taken(&base.path().join(".key.12"), 0o600).unwrap();
+        write_atomically(&path, b"x", 0o600).unwrap();
+        let left = |name: &&&str| base.path().join(name).exists();
+        let left: Vec<_> = names.iter().filter(left).collect();
+        assert_eq!(left, [&".key.12", &".key.old", &".keys.4711", &"key.4711"]);
+        drop(held);
+        sweep(&path);
+        assert!(!base.path().join(".key.12").exists() && path.exists());
+    }
+
+    #[test]
+    fn whoever_writes_the_same_file_at_once_waits_for_the_other() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("key");
+        std::thread::scope(|scope| {
+            for text in ["one", "two", "three"].repeat(20) {
+                let path = &path;
+                scope.spawn(move || write_atomically(path, text.as_bytes(), 0o600).unwrap());
+            }
+        });
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(["one", "two", "three"].contains(&text.as_str()), "{text}");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
     }
 
     #[test]

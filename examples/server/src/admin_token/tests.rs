@@ -113,6 +113,11 @@ async fn dead_in_the_middle_of_the_file_nothing_of_it_is_used() {
     fs::write(&beside, "arch_0123").unwrap();
     assert!(matches!(bench.start().await, AdminToken::Made(_)));
     assert!(bench.opens(&bench.file()).await);
+    assert!(!beside.exists());
+    // Also once there is a token, and nothing is written any more.
+    fs::write(&beside, "arch_0123").unwrap();
+    assert_eq!(bench.start().await, AdminToken::InPlace);
+    assert!(!beside.exists());
 }
 
 #[tokio::test]
