@@ -3,6 +3,8 @@
 #![cfg(all(feature = "native", feature = "workspace", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use matrix_architect_sandbox::native::{NativeConfig, NativeSandbox};
+
 mod native {
     pub(super) mod alone;
     mod attempts;
@@ -15,11 +17,32 @@ mod native {
     mod verdicts;
 }
 
+/// Says aloud why there is no native sandbox here, if there is none.
+fn here(ground: fn() -> native::ground::Ground) -> Option<native::ground::Ground> {
+    match NativeSandbox::new(NativeConfig::default()) {
+        Ok(_) => Some(ground()),
+        Err(error) => {
+            native::alone::skip(&format!("there is no native sandbox: {error}"));
+            None
+        }
+    }
+}
+
 mod suite {
-    matrix_architect_core::sandbox_suite!(crate::native::ground::Ground::with_cgroups());
+    use crate::native::ground::Ground;
+
+    matrix_architect_core::sandbox_suite!(match crate::here(Ground::with_cgroups) {
+        Some(ground) => ground,
+        None => return Ok(()),
+    });
 }
 
 /// Where no cgroup can be made.
 mod suite_without_cgroups {
-    matrix_architect_core::sandbox_suite!(crate::native::ground::Ground::without_cgroups());
+    use crate::native::ground::Ground;
+
+    matrix_architect_core::sandbox_suite!(match crate::here(Ground::without_cgroups) {
+        Some(ground) => ground,
+        None => return Ok(()),
+    });
 }
