@@ -1,6 +1,10 @@
 //! A target that remembers.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -31,11 +35,11 @@ struct State {
     refusals: Vec<Error>,
 }
 
-/// A release, and who put it there.
+/// A release, and the jobs it is live for: who put it there, and who has found it there since.
 #[derive(Debug)]
 struct Put {
     release: Release,
-    job: JobRef,
+    jobs: BTreeSet<JobRef>,
 }
 
 impl MemoryDeployer {
@@ -84,10 +88,13 @@ impl State {
     fn put(&mut self, name: String, cx: &DeployContext<'_>, request: &DeployRequest) -> Release {
         let (at, version) = (cx.clock.now(), request.release.version().to_owned());
         let releases = self.releases.entry(name).or_default();
-        let before = releases.last().map(|put| &put.release);
-        if let Some(live) = before.filter(|live| live.reference.version == version) {
-            return Release { changed: false, ..live.clone() };
+        if let Some(live) = releases.last_mut()
+            && live.release.reference.version == version
+        {
+            live.jobs.insert(cx.job.clone());
+            return Release { changed: false, ..live.release.clone() };
         }
+        let before = releases.last().map(|put| &put.release);
         let health = Health {
             status: HealthStatus::Healthy,
             version: Some(version.clone()),
@@ -103,12 +110,12 @@ impl State {
             health: Some(health),
             at,
         };
-        releases.push(Put { release: release.clone(), job: cx.job.clone() });
+        releases.push(Put { release: release.clone(), jobs: [cx.job.clone()].into() });
         self.writes.push(format!("apply {version}"));
         release
     }
 
-    /// Takes the live release back, if it is the one meant and the job's own.
+    /// Takes the live release back, if it is the one meant and live for no other job.
     fn take_back(
         &mut self,
         name: String,
@@ -117,8 +124,15 @@ impl State {
     ) -> Result<Option<Release>> {
         let (failed, to) = (&request.failed.version, request.to.as_ref());
         let releases = self.releases.entry(name).or_default();
-        let meant = |put: &Put| put.job == *job && put.release.reference.version == *failed;
-        let changed = releases.last().is_some_and(meant);
+        let live = releases.last_mut().filter(|put| put.release.reference.version == *failed);
+        let changed = match live.filter(|put| put.jobs.contains(job)) {
+            // It stays for the others.
+            Some(put) if put.jobs.len() > 1 => {
+                put.jobs.remove(job);
+                false
+            }
+            found => found.is_some(),
+        };
         if changed {
             let earlier = &releases[..releases.len() - 1];
             let is_wanted = |put: &Put| to.is_none_or(|to| put.release.reference.version == *to);

@@ -62,7 +62,7 @@ pub struct RollbackRequest {
     /// Where and how.
     pub config: DeploymentConfig,
     /// The release that is taken back; the context's job may have applied it fully, partly or not
-    /// at all. Another job may have put the same version there: that one stays.
+    /// at all. Another job may have put the same version there, or rely on it: then it stays.
     pub failed: ReleaseRef,
     /// The version to return to; `None` means the deployer's own record of what was before, or
     /// nothing at all if this was the first release.
@@ -176,6 +176,8 @@ pub trait TrafficRouter: Debug + Send + Sync {
 /// 12. `another_environment_is_untouched`.
 /// 13. `another_jobs_release_stays`: a rollback takes back what the context's job put there, in
 ///     whichever of its attempts, and nothing else; the version alone does not tell whose it is.
+/// 14. `a_release_stays_while_another_job_relies_on_it`: a job whose apply found the release live
+///     relies on it from then on, whoever put it there. The last job that does takes it back.
 ///
 /// # Idempotence
 /// `apply` and `rollback` may be repeated after a crash at any point and end in old or new.

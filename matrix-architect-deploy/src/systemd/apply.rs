@@ -81,8 +81,22 @@ async fn unchanged(
             work.cx.log.line(&format!("release {version} is live and not healthy: {reason}"));
             Ok(None)
         }
-        verdict => Ok(Some(work.release(slot, false, verdict))),
+        verdict => {
+            join(work, state, slot).await?;
+            Ok(Some(work.release(slot, false, verdict)))
+        }
     }
+}
+
+/// Says that the release is live for this job, too: from now on nobody else takes it away from it.
+async fn join(work: &Work<'_>, state: &State, slot: &Slot) -> Result<()> {
+    let mut jobs = state.jobs(slot);
+    if !jobs.insert(work.cx.job.clone()) {
+        return Ok(());
+    }
+    work.host().share(&work.place, slot.number, jobs).await?;
+    work.reached("joined");
+    Ok(())
 }
 
 async fn stage(work: &Work<'_>, release: &GatedRelease) -> Result<()> {

@@ -1,13 +1,14 @@
 //! What a deployer asks of a machine, one step a call, so that the same deployer can work on
 //! another machine over a connection.
 
-use std::{fmt::Debug, path::Path, time::Duration};
+use std::{collections::BTreeSet, fmt::Debug, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use matrix_architect_core::{
     error::Result,
     id::Digest,
+    tenant::JobRef,
     traits::{ByteStream, Cancel, Fence},
 };
 
@@ -57,6 +58,9 @@ pub(super) trait Host: Debug + Send + Sync + 'static {
 
     /// Says how far a deployment came.
     async fn mark(&self, place: &Place, number: u64, state: SlotState) -> Result<()>;
+
+    /// Says for which jobs a deployment is live.
+    async fn share(&self, place: &Place, number: u64, jobs: BTreeSet<JobRef>) -> Result<()>;
 
     /// Adds a line to the history.
     async fn record(&self, place: &Place, entry: Entry) -> Result<()>;

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 ///   current            -> live/release, so current/… is always the release that serves
 ///   live               -> slots/7: the one name whose change makes a release live
 ///   slots/7/           one deployment: release -> ../../releases/<version>, environment (0600),
-///                      slot.json (what it is), state (how far it came), output.log
+///                      slot.json (what it is), state (how far it came), output.log, and jobs.json
+///                      (for which jobs it is live, once that is not only the one that made it)
 ///   releases/<version>/ the unpacked bundle
 ///   manifests/<version>.json  what the release has to look like
 ///   staging/           what is under way; anything here may be removed
@@ -59,6 +60,10 @@ impl Place {
 
     pub(super) fn output(&self, number: u64) -> PathBuf {
         self.slot(number).join("output.log")
+    }
+
+    pub(super) fn jobs(&self, number: u64) -> PathBuf {
+        self.slot(number).join("jobs.json")
     }
 
     pub(super) fn environment(&self, number: u64) -> PathBuf {

@@ -1,6 +1,7 @@
 //! This machine.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{FileExt as _, symlink},
@@ -14,6 +15,7 @@ use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, Result},
     id::Digest,
+    tenant::JobRef,
     traits::{Cancel, Fence},
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -111,6 +113,17 @@ impl Host for LocalHost {
         .await
     }
 
+    async fn share(&self, place: &Place, number: u64, jobs: BTreeSet<JobRef>) -> Result<()> {
+        let path = place.jobs(number);
+        blocking(move || {
+            let bytes = serde_json::to_vec(&jobs).map_err(|e| {
+                failed(e.into(), "the deployment's jobs could not be written", &path)
+            })?;
+            disk::replace(&path, &bytes, 0o600)
+        })
+        .await
+    }
+
     async fn record(&self, place: &Place, entry: Entry) -> Result<()> {
         let path = place.history();
         blocking(move || history::append(&path, &entry)).await
@@ -161,7 +174,7 @@ impl Host for LocalHost {
 }
 
 fn read_state(place: &Place) -> Result<State> {
-    let mut slots = Vec::new();
+    let (mut slots, mut jobs) = (Vec::new(), BTreeMap::new());
     for name in disk::names(&place.slots())? {
         let folder = place.slots().join(&name);
         let slot = disk::read(&folder.join("slot.json"))?
@@ -169,6 +182,7 @@ fn read_state(place: &Place) -> Result<State> {
         let state = disk::read(&folder.join("state"))?.and_then(|b| SlotState::from_bytes(&b));
         // A deployment that was never fully written down was never live.
         if let (Some(slot), Some(state)) = (slot, state) {
+            jobs.extend(read_jobs(place, slot.number)?.map(|jobs| (slot.number, jobs)));
             slots.push((slot, state));
         }
     }
@@ -184,7 +198,21 @@ fn read_state(place: &Place) -> Result<State> {
             .context("path", place.slot(number).display())
             .advice("restore slots/ from a backup, or remove the 'live' link to begin anew"));
     }
-    Ok(State { slots, live })
+    Ok(State { slots, live, jobs })
+}
+
+/// For which jobs a deployment is live, if that was ever said. What cannot be read must not pass
+/// for nobody: a release could be taken away from those who rely on it.
+fn read_jobs(place: &Place, number: u64) -> Result<Option<BTreeSet<JobRef>>> {
+    let path = place.jobs(number);
+    let Some(bytes) = disk::read(&path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|source| {
+        Error::unexpected("a deployment's jobs cannot be read")
+            .code("damaged_target")
+            .context("path", path.display())
+            .advice("remove the file if only the job in slot.json beside it needs the release")
+            .source(source)
+    })
 }
 
 fn write_slot(place: &Place, slot: &Slot, environment: &[u8]) -> Result<()> {

@@ -1,4 +1,6 @@
-//! One deployment of a release, and how far it came.
+//! One deployment of a release, how far it came, and for which jobs it is live.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use matrix_architect_core::{tenant::JobRef, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,8 @@ pub(super) struct State {
     pub(super) slots: Vec<(Slot, SlotState)>,
     /// The number of the live one.
     pub(super) live: Option<u64>,
+    /// For which jobs a deployment is live, where that are others than the one that made it.
+    pub(super) jobs: BTreeMap<u64, BTreeSet<JobRef>>,
 }
 
 impl State {
@@ -73,19 +77,30 @@ impl State {
         self.live.and_then(|number| self.slot(number))
     }
 
-    /// The last deployment that was seen healthy and is not of an earlier attempt of this job:
+    /// The jobs a deployment is live for: who made it, and who has found it live since.
+    pub(super) fn jobs(&self, slot: &Slot) -> BTreeSet<JobRef> {
+        self.jobs.get(&slot.number).cloned().unwrap_or_else(|| [slot.job.clone()].into())
+    }
+
+    /// Whether a deployment is live for this job alone.
+    fn is_only_for(&self, job: &JobRef, slot: &Slot) -> bool {
+        self.jobs(slot).iter().eq([job])
+    }
+
+    /// The last deployment that was seen healthy and is not only of an earlier attempt of this job:
     /// where a failed one returns to.
     pub(super) fn proven(&self, job: &JobRef) -> Option<&Slot> {
         let (slot, state) = self.live()?;
         let seen_healthy = matches!(state, SlotState::Applied | SlotState::Restoring);
-        if seen_healthy && slot.job != *job { Some(slot) } else { self.before(slot, job) }
+        let stands = seen_healthy && !self.is_only_for(job, slot);
+        if stands { Some(slot) } else { self.before(slot, job) }
     }
 
-    /// The deployment that `slot` stands on, without those of this job.
+    /// The deployment that `slot` stands on, without those of this job alone.
     pub(super) fn before<'s>(&'s self, slot: &'s Slot, job: &JobRef) -> Option<&'s Slot> {
         let previous = |slot: &Slot| slot.previous.and_then(|number| self.slot(number));
         let mut chain = std::iter::successors(previous(slot), |(slot, _)| previous(slot));
-        chain.find(|(slot, _)| slot.job != *job).map(|(slot, _)| slot)
+        chain.find(|(slot, _)| !self.is_only_for(job, slot)).map(|(slot, _)| slot)
     }
 
     /// A number no deployment had.

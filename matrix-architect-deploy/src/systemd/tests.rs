@@ -123,7 +123,8 @@ fn a_plan_names_only_what_moves_and_no_secret() {
     let place = Place::new(&before.root, "production", "web");
     let installed = render::unit_text(&before, &place, "production");
     let live = slot(1, "1111111111111111", before);
-    let state = State { slots: vec![(live, SlotState::Applied)], live: Some(1) };
+    let state =
+        State { slots: vec![(live, SlotState::Applied)], live: Some(1), ..State::default() };
     insta::assert_json_snapshot!(planned(&state, true, installed, "fast"));
 }
 
@@ -134,7 +135,7 @@ fn what_is_live_needs_nothing_and_what_is_half_live_does() {
     let installed = render::unit_text(&config, &place, "production");
     let live = slot(1, "2222222222222222", config);
     for (state, settled) in [(SlotState::Applied, true), (SlotState::Intended, false)] {
-        let state = State { slots: vec![(live.clone(), state)], live: Some(1) };
+        let state = State { slots: vec![(live.clone(), state)], live: Some(1), ..State::default() };
         let plan = planned(&state, true, installed.clone(), "fast");
         assert_eq!(plan["changes"].as_array().unwrap().is_empty(), settled);
     }

@@ -15,8 +15,8 @@ use super::{
     work::Work,
 };
 
-/// Takes a release back, if it is live and the job's own. It is not stopped by a wish to: it is
-/// itself the way to a known end.
+/// Takes a release back, if it is live for this job and for no other. It is not stopped by a wish
+/// to: it is itself the way to a known end.
 pub(super) async fn rollback(
     work: &Work<'_>,
     request: &RollbackRequest,
@@ -31,12 +31,15 @@ pub(super) async fn rollback(
     if *how_far == SlotState::Restoring {
         // A rollback was broken off between its switch and its end.
         let verdict = return_to(work, live, live).await?;
-        if !is_meant(work, live, &request.failed.version) {
+        if !is_meant(work, &state, live, &request.failed.version) {
             work.tidy(live, Happening::RolledBack, Some(live), "finished").await;
             return Ok(Some(work.release(live, true, verdict)));
         }
     }
-    if !is_meant(work, live, &request.failed.version) {
+    if !is_meant(work, &state, live, &request.failed.version) {
+        return serving(work, live).await.map(Some);
+    }
+    if leave(work, &state, live).await? {
         return serving(work, live).await.map(Some);
     }
     let to = destination(&state, live, request.to.as_deref())?;
@@ -50,8 +53,22 @@ pub(super) async fn rollback(
 
 /// Whether the live deployment is what is taken back: the version alone does not tell, for another
 /// job may have deployed the same one.
-fn is_meant(work: &Work<'_>, live: &Slot, failed: &str) -> bool {
-    live.version == failed && live.job == *work.cx.job
+fn is_meant(work: &Work<'_>, state: &State, live: &Slot, failed: &str) -> bool {
+    live.version == failed && state.jobs(live).contains(work.cx.job)
+}
+
+/// Leaves the release to the other jobs it is live for, if there are any. Whether that are who
+/// found it live or who made it: the last of them takes it back.
+async fn leave(work: &Work<'_>, state: &State, live: &Slot) -> Result<bool> {
+    let mut others = state.jobs(live);
+    others.remove(work.cx.job);
+    if others.is_empty() {
+        return Ok(false);
+    }
+    work.host().share(&work.place, live.number, others).await?;
+    work.reached("left");
+    work.cx.log.line(&format!("release {} stays: another job relies on it", live.version));
+    Ok(true)
 }
 
 /// What serves, when there is nothing to take back.

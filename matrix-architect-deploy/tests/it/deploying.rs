@@ -177,7 +177,9 @@ async fn twenty_deploys_and_rollbacks_leave_no_process_and_no_file_behind() {
     }
     let last = deploying.healthy(100, "base").await.unwrap();
     assert!(!last.changed);
-    assert_eq!(deploying.roll_back((1, 101), &last.reference).await.unwrap(), None);
+    let left = deploying.roll_back((1, 101), &last.reference).await.unwrap().unwrap();
+    assert!(!left.changed, "the last job relies on it");
+    assert_eq!(deploying.roll_back((100, 102), &last.reference).await.unwrap(), None);
     assert_eq!(processes(&folder), 0);
     let left: Vec<_> = shape(&folder).into_keys().collect();
     assert_eq!(left, [".lock", "history.jsonl"].map(PathBuf::from));

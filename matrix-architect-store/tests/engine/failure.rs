@@ -5,8 +5,10 @@ use matrix_architect_core::{
     event::Resolution,
     evidence::CheckResult,
     fake::ScriptedVerifier,
+    id::WorkerId,
     job::{JobStatus, OnPublishFailure},
     pipeline::Stage,
+    traits::Cancel,
 };
 
 use crate::bench::{Bench, Plans, TARGET, author, spec};
@@ -167,6 +169,32 @@ async fn a_job_that_never_came_to_deploy_leaves_the_release_another_job_deployed
     let kinds = bench.kinds(&job).await;
     assert!(kinds.contains(&"target_intended") && kinds.contains(&"rolled_back"), "{kinds:?}");
     assert!(live.is_some() && bench.deployer.live(TARGET) == live, "the first job's release");
+    assert_eq!(bench.deployer.writes().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_ends_later_leaves_the_release_another_job_relies_on() {
+    let bench = Bench::new(Plans::default()).await;
+    bench.publisher.fail_once(unavailable().retry_after(std::time::Duration::from_hours(1)));
+    let first = bench.submit(spec()).await;
+    let worker = bench.engine.worker(WorkerId::new("patient").unwrap());
+    let (reference, drain) = (first.reference(), Cancel::new());
+    let work = tokio::spawn(async move { worker.drive(&reference, &drain).await });
+    while !bench.kinds(&first).await.contains(&"attempt_failed") {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    work.abort();
+    let _ = work.await;
+
+    let second = bench.run(spec()).await;
+    assert_eq!(second.status, JobStatus::Succeeded);
+    assert!(!second.releases[0].changed, "it is the first one's release");
+    bench.engine.cancel(&author(), &first.id, None).await.unwrap();
+    let first = bench.drive(&first).await;
+    assert_eq!(first.status, JobStatus::Aborted);
+    assert!(bench.kinds(&first).await.contains(&"target_undone"));
+    let live = bench.deployer.live(TARGET);
+    assert_eq!(live.as_ref(), Some(&second.releases[0].reference.version));
     assert_eq!(bench.deployer.writes().len(), 1);
 }
 

@@ -1,48 +1,14 @@
-//! Putting releases where they belong: every promise of [`Deployer`](crate::traits::Deployer).
-#![expect(clippy::missing_panics_doc, reason = "a case panics where the backend breaks its word")]
-#![expect(clippy::missing_errors_doc, reason = "an error fails the case")]
+//! Releases that go live, or do not: promises 1 to 4 and 9 to 11.
 
-pub use super::target::{Sample, Target};
-use super::{
-    check::refused,
-    target::{Deploying, call},
-};
 use crate::{
+    conformance::{
+        check::refused,
+        target::{Deploying, Sample, Target, call},
+    },
     error::{ErrorKind, Result},
-    release::{Fencing, HealthStatus, Release},
+    release::HealthStatus,
     traits::LogQuery,
 };
-
-/// Expands to one test per promise of [`Deployer`](crate::traits::Deployer). The expression makes a [`Target`] on which
-/// nothing is deployed yet.
-#[macro_export]
-macro_rules! deployer_suite {
-    ($target:expr) => {
-        $crate::__conformance_tests!(
-            deployer,
-            $target,
-            [
-                a_preview_changes_nothing,
-                an_applied_release_serves,
-                applying_twice_changes_nothing,
-                an_unhealthy_release_is_rolled_back,
-                an_unhealthy_first_release_leaves_nothing,
-                a_rollback_returns_to_the_release_before,
-                a_rollback_of_a_first_release_leaves_nothing,
-                a_rollback_may_be_repeated,
-                a_rollback_goes_to_the_version_that_is_asked_for,
-                an_older_fence_is_refused,
-                a_lost_lease_deploys_nothing,
-                a_broken_config_is_invalid,
-                a_damaged_bundle_is_never_live,
-                a_cancelled_apply_leaves_the_old_release,
-                the_logs_are_the_releases_own,
-                another_environment_is_untouched,
-                another_jobs_release_stays,
-            ]
-        );
-    };
-}
 
 /// Promise 1.
 pub async fn a_preview_changes_nothing(target: impl Target) -> Result<()> {
@@ -142,110 +108,6 @@ pub async fn an_unhealthy_first_release_leaves_nothing(target: impl Target) -> R
     Ok(())
 }
 
-/// Promise 5.
-pub async fn a_rollback_returns_to_the_release_before(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() {
-        return Ok(());
-    }
-    let first = deploying.healthy(1, "one").await?;
-    let second = deploying.healthy(2, "two").await?;
-    let now = deploying.roll_back((2, 3), &second).await?.expect("the release before serves");
-    assert_eq!(now.reference, first.reference);
-    assert!(now.changed);
-    deploying.assert_serving(Some("one")).await;
-    Ok(())
-}
-
-/// Promise 6.
-pub async fn a_rollback_of_a_first_release_leaves_nothing(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() {
-        return Ok(());
-    }
-    let first = deploying.healthy(1, "one").await?;
-    assert_eq!(deploying.roll_back((1, 2), &first).await?, None);
-    deploying.assert_serving(None).await;
-    assert_eq!(deploying.roll_back((1, 3), &first).await?, None, "and may be repeated");
-    let again = deploying.healthy(4, "one").await?;
-    assert!(again.changed);
-    deploying.assert_serving(Some("one")).await;
-    Ok(())
-}
-
-/// Promise 7.
-pub async fn a_rollback_may_be_repeated(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() {
-        return Ok(());
-    }
-    deploying.healthy(1, "one").await?;
-    let second = deploying.healthy(2, "two").await?;
-    let third = deploying.healthy(3, "three").await?;
-    deploying.roll_back((3, 4), &third).await?;
-    let before = deploying.target.fingerprint().await;
-    let again = deploying.roll_back((3, 4), &third).await?.expect("something serves");
-    assert_eq!((again.reference, again.changed), (second.reference.clone(), false));
-    let mut never = third.reference;
-    "0123456789abcdef".clone_into(&mut never.version);
-    let again = deploying.roll_back_to((3, 4), &never, None).await?.expect("something serves");
-    assert_eq!((again.reference, again.changed), (second.reference, false));
-    assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
-    deploying.assert_serving(Some("two")).await;
-    Ok(())
-}
-
-/// Promise 5, with a version that is named.
-pub async fn a_rollback_goes_to_the_version_that_is_asked_for(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() {
-        return Ok(());
-    }
-    let first = deploying.healthy(1, "one").await?;
-    deploying.healthy(2, "two").await?;
-    let third = deploying.healthy(3, "three").await?;
-    let to = Some("0123456789abcdef".to_owned());
-    refused(deploying.roll_back_to((3, 4), &third.reference, to).await, ErrorKind::NotFound);
-    deploying.assert_serving(Some("three")).await;
-    let to = Some(first.reference.version.clone());
-    let now = deploying.roll_back_to((3, 5), &third.reference, to).await?.expect("it serves");
-    assert_eq!(now.reference, first.reference);
-    deploying.assert_serving(Some("one")).await;
-    Ok(())
-}
-
-/// Promise 8.
-pub async fn an_older_fence_is_refused(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    let fenced = deploying.deployer.capabilities().fencing == Fencing::Target;
-    if !deploying.can("fencing at the target", fenced) {
-        return Ok(());
-    }
-    let newer = deploying.healthy(5, "one").await?;
-    let before = deploying.target.fingerprint().await;
-    refused(deploying.healthy(4, "two").await, ErrorKind::Fenced);
-    refused(deploying.roll_back((5, 4), &newer).await, ErrorKind::Fenced);
-    assert_eq!(deploying.target.fingerprint().await, before, "nothing was written");
-    deploying.assert_serving(Some("one")).await;
-    deploying.healthy(5, "two").await?;
-    Ok(())
-}
-
-/// What a worker intends without its lease is not done.
-pub async fn a_lost_lease_deploys_nothing(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() {
-        return Ok(());
-    }
-    deploying.healthy(1, "one").await?;
-    let second = call(2);
-    second.journal.lose_lease();
-    let request = deploying.request(&second, "two", Sample::Healthy, "staging").await?;
-    refused(deploying.apply(&second, &request).await, ErrorKind::Fenced);
-    deploying.assert_serving(Some("one")).await;
-    Ok(())
-}
-
 /// Promise 9.
 pub async fn a_broken_config_is_invalid(target: impl Target) -> Result<()> {
     let deploying = Deploying::on(target);
@@ -307,6 +169,21 @@ pub async fn a_cancelled_apply_leaves_the_old_release(target: impl Target) -> Re
     Ok(())
 }
 
+/// What a worker intends without its lease is not done.
+pub async fn a_lost_lease_deploys_nothing(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    deploying.healthy(1, "one").await?;
+    let second = call(2);
+    second.journal.lose_lease();
+    let request = deploying.request(&second, "two", Sample::Healthy, "staging").await?;
+    refused(deploying.apply(&second, &request).await, ErrorKind::Fenced);
+    deploying.assert_serving(Some("one")).await;
+    Ok(())
+}
+
 /// Promise 11.
 pub async fn the_logs_are_the_releases_own(target: impl Target) -> Result<()> {
     let deploying = Deploying::on(target);
@@ -334,50 +211,5 @@ pub async fn the_logs_are_the_releases_own(target: impl Target) -> Result<()> {
     "0123456789abcdef".clone_into(&mut never.version);
     let unknown = deploying.deployer.logs(&config, &never, &LogQuery::default()).await;
     refused(unknown, ErrorKind::NotFound);
-    Ok(())
-}
-
-/// Promise 12.
-pub async fn another_environment_is_untouched(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() || !deploying.looks() {
-        return Ok(());
-    }
-    let (first, second) = (call(1), call(2));
-    let staging = deploying.request(&first, "one", Sample::Healthy, "staging").await?;
-    let production = deploying.request(&second, "two", Sample::Healthy, "production").await?;
-    deploying.apply(&first, &staging).await?;
-    let release = deploying.apply(&second, &production).await?;
-    assert_eq!(release.previous, None, "it is the first one there");
-    deploying.assert_serving(Some("one")).await;
-    assert_eq!(deploying.target.serving("production").await.as_deref(), Some("two"));
-    deploying.roll_back((2, 3), &release).await?;
-    deploying.assert_serving(Some("one")).await;
-    assert_eq!(deploying.target.serving("production").await, None);
-    Ok(())
-}
-
-/// Promise 13.
-pub async fn another_jobs_release_stays(target: impl Target) -> Result<()> {
-    let deploying = Deploying::on(target);
-    if !deploying.rolls_back() {
-        return Ok(());
-    }
-    let first = deploying.healthy(1, "one").await?;
-    let stays = Some((first.reference.clone(), false));
-    let seen =
-        |release: Option<Release>| release.map(|release| (release.reference, release.changed));
-    let intended_only = deploying.roll_back((2, 2), &first).await?;
-    assert_eq!(seen(intended_only), stays, "the job never came to apply it");
-    deploying.assert_serving(Some("one")).await;
-    let found = deploying.healthy((2, 3), "one").await?;
-    assert!(!found.changed);
-    assert_eq!(seen(deploying.roll_back((2, 4), &found).await?), stays, "it was live before");
-    deploying.assert_serving(Some("one")).await;
-    // Whose it is, a later attempt of the same job can take it back.
-    let again = deploying.healthy((1, 5), "one").await?;
-    assert!(!again.changed);
-    assert_eq!(deploying.roll_back((1, 6), &again).await?, None);
-    deploying.assert_serving(None).await;
     Ok(())
 }
