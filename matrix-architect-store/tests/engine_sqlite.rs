@@ -21,8 +21,12 @@ mod journey;
 mod moments;
 #[path = "engine/pausing.rs"]
 mod pausing;
+#[path = "engine/publishing.rs"]
+mod publishing;
 #[path = "engine/stop.rs"]
 mod stop;
+#[path = "engine/witness.rs"]
+mod witness;
 
 mod backend {
     use std::sync::Arc;

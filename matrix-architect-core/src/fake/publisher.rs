@@ -1,6 +1,6 @@
 //! A place in memory where changes are made public.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 
@@ -12,13 +12,34 @@ use crate::{
 };
 
 /// A place in memory where changes are made public, one revision a job.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryPublisher {
+    name: &'static str,
+    takes: Duration,
     published: Mutex<BTreeMap<String, String>>,
     faults: Mutex<Vec<Error>>,
 }
 
+impl Default for MemoryPublisher {
+    fn default() -> Self {
+        Self::named("memory")
+    }
+}
+
 impl MemoryPublisher {
+    /// A place under this driver's name; `memory` by default.
+    pub fn named(name: &'static str) -> Self {
+        let (published, faults) = (Mutex::default(), Mutex::default());
+        Self { name, takes: Duration::ZERO, published, faults }
+    }
+
+    /// Takes that long to reach, unless it is stopped.
+    #[must_use]
+    pub const fn taking(mut self, time: Duration) -> Self {
+        self.takes = time;
+        self
+    }
+
     /// Meets this error the next time.
     pub fn fail_once(&self, error: Error) {
         locked(&self.faults).push(error);
@@ -33,7 +54,7 @@ impl MemoryPublisher {
 #[async_trait]
 impl Publisher for MemoryPublisher {
     fn capabilities(&self) -> PublishCapabilities {
-        PublishCapabilities::new("memory", false)
+        PublishCapabilities::new(self.name, false)
     }
 
     async fn publish(
@@ -44,8 +65,12 @@ impl Publisher for MemoryPublisher {
         if let Some(error) = locked(&self.faults).pop() {
             return Err(error);
         }
-        if cx.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "publishing was stopped"));
+        tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => {
+                return Err(Error::new(ErrorKind::Cancelled, "publishing was stopped"));
+            }
+            () = tokio::time::sleep(self.takes) => {}
         }
         let revision = request.release.bundle().to_string();
         let mut published = locked(&self.published);
@@ -55,8 +80,8 @@ impl Publisher for MemoryPublisher {
             return Err(Error::new(ErrorKind::Conflict, "other content is public already"));
         }
         Ok(Publication {
-            driver: "memory".to_owned(),
-            uri: format!("memory:{key}"),
+            driver: self.name.to_owned(),
+            uri: format!("{}:{key}", self.name),
             revision,
             changed: known.is_none(),
             at: cx.clock.now(),

@@ -35,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) verifier: Arc<ScriptedVerifier>,
     pub(crate) deployer: Arc<MemoryDeployer>,
     pub(crate) publisher: Arc<MemoryPublisher>,
+    /// Where nothing goes but what names it: the driver `other`.
+    pub(crate) other: Arc<MemoryPublisher>,
     pub(crate) signer: Arc<Ed25519Signer>,
     _guard: crate::backend::Guard,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Plans {
     pub(crate) approvals: u32,
     pub(crate) verifier: ScriptedVerifier,
     pub(crate) deployer: MemoryDeployer,
+    pub(crate) other: MemoryPublisher,
     pub(crate) approver: Option<Arc<DeskApprover>>,
 }
 
@@ -55,6 +58,7 @@ impl Default for Plans {
             approvals: 0,
             verifier: ScriptedVerifier::new([("unit", CheckResult::Passed)]),
             deployer: MemoryDeployer::default(),
+            other: MemoryPublisher::named("other"),
             approver: None,
         }
     }
@@ -76,6 +80,7 @@ impl Bench {
         let verifier = Arc::new(plans.verifier);
         let deployer = Arc::new(plans.deployer);
         let publisher = Arc::new(MemoryPublisher::default());
+        let other = Arc::new(plans.other);
         let signer = Arc::new(Ed25519Signer::from_seed([7; 32]));
         let policy = match plans.decision {
             Decision::RequireApproval => {
@@ -89,7 +94,8 @@ impl Bench {
             .policy(Arc::new(policy))
             .signer(Arc::<Ed25519Signer>::clone(&signer))
             .deployer("memory", Arc::<MemoryDeployer>::clone(&deployer))
-            .publisher("memory", Arc::<MemoryPublisher>::clone(&publisher));
+            .publisher("memory", Arc::<MemoryPublisher>::clone(&publisher))
+            .publisher("other", Arc::<MemoryPublisher>::clone(&other));
         let plain = builder.clone().build().unwrap();
         if let Some(approver) = plans.approver {
             builder = builder.approver(approver);
@@ -103,6 +109,7 @@ impl Bench {
             verifier,
             deployer,
             publisher,
+            other,
             signer,
             _guard: guard,
         }

@@ -7,7 +7,7 @@ use matrix_architect_core::{
     evidence::CheckResult,
     fake::{MemoryDeployer, ScriptedVerifier},
     id::WorkerId,
-    job::{Job, JobStatus},
+    job::{Job, JobSpec, JobStatus},
     policy::Decision,
     traits::Cancel,
 };
@@ -19,8 +19,8 @@ fn slow_checks() -> ScriptedVerifier {
 }
 
 /// Drives the job and wants it to stop once that has happened.
-async fn stop_after(bench: &Bench, kind: &str, status: JobStatus) -> Job {
-    let job = bench.submit(spec()).await;
+pub(crate) async fn stop_after(bench: &Bench, spec: JobSpec, kind: &str, status: JobStatus) -> Job {
+    let job = bench.submit(spec).await;
     let stop = async {
         while bench.engine.job(&author(), &job.id).await.unwrap().status != status
             || !bench.kinds(&job).await.contains(&kind)
@@ -46,7 +46,7 @@ async fn a_job_that_waits_for_a_worker_stops_at_once() {
 #[tokio::test]
 async fn checks_that_run_are_stopped() {
     let bench = Bench::new(Plans { verifier: slow_checks(), ..Plans::default() }).await;
-    let job = stop_after(&bench, "started", JobStatus::Verifying).await;
+    let job = stop_after(&bench, spec(), "started", JobStatus::Verifying).await;
     assert_eq!(job.status, JobStatus::Aborted);
     assert!(bench.deployer.writes().is_empty());
     assert!(bench.kinds(&job).await.contains(&"stopped"));
@@ -65,7 +65,7 @@ async fn a_job_that_waits_for_consent_stops_at_once() {
 async fn a_deployment_that_runs_is_stopped_and_taken_back() {
     let deployer = MemoryDeployer::taking(Duration::from_secs(30));
     let bench = Bench::new(Plans { deployer, ..Plans::default() }).await;
-    let job = stop_after(&bench, "target_intended", JobStatus::Deploying).await;
+    let job = stop_after(&bench, spec(), "target_intended", JobStatus::Deploying).await;
     assert_eq!(job.status, JobStatus::Aborted, "{:?}", job.error);
     assert_eq!(bench.deployer.live(TARGET), None);
     assert!(bench.kinds(&job).await.contains(&"rolled_back"));

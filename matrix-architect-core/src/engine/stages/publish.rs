@@ -29,11 +29,12 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<DeliveryOutcome> {
     let release = gate::admitted(cx, &record).await?;
     let attestation = attestation(cx, &record, &release).await?;
     let summary = read_envelope(cx, release.summary()).await?;
-    for (config, publisher) in in_order(cx, &record.spec.publish)? {
-        cx.check()?;
+    let publishers = in_order(cx, &record.spec.publish)?;
+    for (done, (config, publisher)) in publishers.iter().enumerate() {
         let job = cx.writer.job().await;
         let request = PublishRequest::new(&config.config, &job, &release, &attestation, &summary);
-        publish(cx, publisher.as_ref(), &request).await?;
+        let published = publish(cx, publisher.as_ref(), &request).await;
+        published.map_err(|error| without(&publishers[done..], done, error))?;
     }
     if record.spec.publish.is_empty() {
         cx.log.line("nowhere to publish");
@@ -96,11 +97,22 @@ fn in_order<'a>(
     Ok(publishers)
 }
 
+/// Says what has not got it, where others have: what is public stays so and is in the job, whether
+/// a publisher failed or somebody wanted the job to stop between two.
+fn without(left: &[(&PublishConfig, &Arc<dyn Publisher>)], done: usize, error: Error) -> Error {
+    if done == 0 && left.len() == 1 {
+        return error;
+    }
+    let names: Vec<_> = left.iter().map(|(config, _)| config.driver.as_str()).collect();
+    error.context("published", done).context("not_published", names.join(", "))
+}
+
 async fn publish(
     cx: &StageContext<'_>,
     publisher: &dyn Publisher,
     request: &PublishRequest<'_>,
 ) -> Result<()> {
+    cx.check()?;
     let journal = JobJournal::open(cx.writer, &cx.parts.store).await?;
     let context = PublishContext::new(
         &cx.writer.job,

@@ -1,0 +1,79 @@
+//! Changes that go to more than one place.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use matrix_architect_core::{
+    error::{Error, ErrorKind},
+    fake::MemoryPublisher,
+    job::{Job, JobSpec, JobStatus},
+    release::PublishConfig,
+};
+
+use crate::{
+    bench::{Bench, Plans, TARGET, spec},
+    stop::stop_after,
+};
+
+/// A change for both places.
+fn for_both() -> JobSpec {
+    let place = |driver: &str| PublishConfig { driver: driver.to_owned(), config: BTreeMap::new() };
+    JobSpec { publish: vec![place("memory"), place("other")], ..spec() }
+}
+
+fn places(job: &Job) -> Vec<&str> {
+    job.publications.iter().map(|publication| publication.driver.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_change_for_two_places_is_public_in_both() {
+    let bench = Bench::new(Plans::default()).await;
+    let job = bench.run(for_both()).await;
+    assert_eq!((job.status, places(&job)), (JobStatus::Succeeded, vec!["memory", "other"]));
+    assert_eq!((bench.publisher.published().len(), bench.other.published().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_wish_to_stop_between_two_places_is_obeyed_and_says_what_is_public() {
+    let other = MemoryPublisher::named("other").taking(Duration::from_mins(5));
+    let bench = Bench::new(Plans { other, ..Plans::default() }).await;
+    let job = stop_after(&bench, for_both(), "published", JobStatus::Publishing).await;
+    assert_eq!((job.status, places(&job)), (JobStatus::Aborted, vec!["memory"]));
+    assert_eq!((bench.publisher.published().len(), bench.other.published().len()), (1, 0));
+    let log = bench.log(&job, "PUBLISH").await;
+    assert!(log.contains("published memory:"), "{log}");
+    assert!(log.contains("published: 1, not_published: other"), "{log}");
+    // What is public stays so; what can be taken back is.
+    assert_eq!(bench.deployer.live(TARGET), None);
+    assert!(job.attestation.is_none());
+}
+
+#[tokio::test]
+async fn a_place_that_refuses_takes_nothing_from_the_other() {
+    let bench = Bench::new(Plans::default()).await;
+    bench.other.fail_once(Error::invalid("nobody may see it"));
+    let job = bench.run(for_both()).await;
+    assert_eq!((job.status, places(&job)), (JobStatus::Failed, vec!["memory"]));
+    let failure = job.failure.unwrap().message;
+    assert!(failure.contains("published: 1, not_published: other"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_first_place_that_refuses_leaves_the_others_out() {
+    let bench = Bench::new(Plans::default()).await;
+    bench.publisher.fail_once(Error::invalid("nobody may see it"));
+    let job = bench.run(for_both()).await;
+    assert_eq!((job.status, places(&job)), (JobStatus::Failed, Vec::new()));
+    let failure = job.failure.unwrap().message;
+    assert!(failure.contains("published: 0, not_published: memory, other"), "{failure}");
+    assert!(bench.other.published().is_empty());
+}
+
+#[tokio::test]
+async fn a_place_that_was_out_of_reach_is_tried_again_and_the_other_is_not_changed_twice() {
+    let bench = Bench::new(Plans::default()).await;
+    bench.other.fail_once(Error::new(ErrorKind::Unavailable, "it does not answer"));
+    let job = bench.run(for_both()).await;
+    assert_eq!((job.status, job.retry_count), (JobStatus::Succeeded, 1));
+    assert_eq!(places(&job), ["memory", "other"]);
+    assert!(!job.publications[0].changed, "it was public already");
+}
