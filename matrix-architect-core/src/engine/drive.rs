@@ -194,7 +194,7 @@ impl Attempt {
         }
     }
 
-    pub(super) fn redacted(&self, failure: &Failure) -> Failure {
+    fn redacted(&self, failure: &Failure) -> Failure {
         let redactor = self.seen.redactor();
         let mut failure = failure.clone();
         failure.message = redactor.redact_str(&failure.message);

@@ -11,7 +11,10 @@ use matrix_architect_core::{
     traits::Cancel,
 };
 
-use crate::bench::{Bench, Plans, author, reviewer, spec};
+use crate::{
+    bench::{Bench, Plans, author, reviewer, spec},
+    witness::Witness,
+};
 
 async fn asking(approvals: u32) -> (Bench, Arc<DeskApprover>) {
     let desk = Arc::new(DeskApprover::default());
@@ -158,4 +161,34 @@ async fn the_same_consent_twice_is_asked_for_later_and_not_at_once() {
     assert_eq!((again.status, desk.asked()), (JobStatus::WaitingApproval, 3));
     let kinds = bench.kinds(&again).await;
     assert_eq!(kinds.iter().filter(|kind| **kind == "approval_granted").count(), 1);
+}
+
+#[tokio::test]
+async fn nothing_an_approver_says_in_its_fault_is_shown() {
+    let (bench, desk) = asking(1).await;
+    let hook = "https://chat.example.org/hooks/s3cr3t-hook";
+    let fault = Error::new(ErrorKind::Unavailable, format!("cannot post to {hook}"))
+        .code("chat_down")
+        .context("url", hook)
+        .source(std::io::Error::other(format!("no route to {hook}")));
+    desk.fail_once(fault.retry_after(Duration::from_hours(1)));
+    let witness = Witness::default();
+    let guard = tracing::subscriber::set_default(witness.clone());
+    let job = bench.run(spec()).await;
+    drop(guard);
+    assert_eq!((job.status, desk.asked()), (JobStatus::WaitingApproval, 1));
+    let seen = witness.text();
+    assert!(
+        seen.contains("the approver could not be asked") && seen.contains("chat_down"),
+        "{seen}"
+    );
+    let history = bench.engine.history(&author(), &job.id, 0).await.unwrap();
+    let mut shown = vec![seen, format!("{job:?}"), format!("{history:?}")];
+    for name in bench.stores.logs.list(&job.reference()).await.unwrap() {
+        shown.push(bench.log(&job, &name).await);
+    }
+    assert!(shown.len() > 3, "there are logs");
+    for text in shown {
+        assert!(!text.contains("s3cr3t-hook"), "{text}");
+    }
 }
