@@ -1,12 +1,6 @@
 //! A verifier that comes to what it is told.
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 
@@ -14,7 +8,8 @@ use super::locked;
 use crate::{
     error::{Error, ErrorKind, Result},
     evidence::{CheckResult, Evidence, EvidenceKind},
-    traits::{CommandOutcome, Verifier, VerifyContext},
+    tenant::JobRef,
+    traits::{CommandOutcome, Fence, Verifier, VerifyContext},
 };
 
 /// A verifier that comes to what it is told, check by check, and packs the changed tree.
@@ -23,7 +18,7 @@ pub struct ScriptedVerifier {
     checks: Vec<(String, CheckResult)>,
     takes: Duration,
     faults: Mutex<Vec<Error>>,
-    runs: AtomicUsize,
+    leases: Mutex<Vec<(JobRef, Fence)>>,
 }
 
 impl ScriptedVerifier {
@@ -47,7 +42,12 @@ impl ScriptedVerifier {
 
     /// How often it was asked.
     pub fn runs(&self) -> usize {
-        self.runs.load(Ordering::Acquire)
+        locked(&self.leases).len()
+    }
+
+    /// For which job it was asked, and under which lease, each time.
+    pub fn leases(&self) -> Vec<(JobRef, Fence)> {
+        locked(&self.leases).clone()
     }
 }
 
@@ -58,7 +58,7 @@ impl Verifier for ScriptedVerifier {
     }
 
     async fn verify(&self, cx: &VerifyContext<'_>) -> Result<CommandOutcome> {
-        self.runs.fetch_add(1, Ordering::AcqRel);
+        locked(&self.leases).push((cx.job.clone(), cx.fence));
         let fault = locked(&self.faults).pop();
         if let Some(error) = fault {
             return Err(error);
