@@ -152,7 +152,9 @@ async fn consent_of_one_has_the_approver_asked_for_the_other() {
 #[tokio::test]
 async fn the_same_consent_twice_is_asked_for_later_and_not_at_once() {
     let (bench, desk) = asking(2).await;
-    desk.fail_once(Error::new(ErrorKind::Unavailable, "the chat is down"));
+    // Long enough that a busy machine does not ask again before there is an answer.
+    let fault = Error::new(ErrorKind::Unavailable, "the chat is down");
+    desk.fail_once(fault.retry_after(Duration::from_secs(2)));
     let waiting = bench.run(spec()).await;
     let question = waiting.gate.as_ref().unwrap().approval_id.clone().unwrap();
     desk.grant(&question, guardian());
