@@ -135,7 +135,7 @@ async fn what_fails_beside_a_database_on_the_base_too_is_known_as_old() -> Resul
 async fn without_its_service_no_check_runs_or_passes() -> Result<()> {
     for (side, told) in [
         (
-            "run = 'echo no port; sleep 1000'\nready = { port = 7000 }\ntimeout_seconds = 1\n",
+            "run = 'printf \"\\\\033[31mno\\\\nport\"; sleep 1000'\nready = { port = 7000 }\ntimeout_seconds = 1\n",
             "no port",
         ),
         ("run = 'echo no config; exit 3'\nready = { port = 7000 }\n", "exit code 3"),
@@ -151,6 +151,7 @@ async fn without_its_service_no_check_runs_or_passes() -> Result<()> {
             needs.summary.contains("service side") && needs.summary.contains(told),
             "{needs:?}"
         );
+        assert!(!needs.summary.contains(char::is_control), "{needs:?}");
         let side = outcome.named("service.side");
         assert_eq!(
             (side.result, &side.details["running"]),
@@ -275,4 +276,28 @@ async fn rules_that_make_no_sense_are_refused_with_their_place() {
         assert!(error.to_string().contains(told), "{told}: {error}");
         assert!(error.to_string().contains("architect.toml"), "{error}");
     }
+}
+
+/// Bubblewrap's commands have a network each, so that there is none to share.
+#[cfg(feature = "bwrap")]
+#[tokio::test]
+async fn a_sandbox_without_services_says_so_and_the_check_is_not_run() -> Result<()> {
+    use matrix_architect_sandbox::bwrap::{BwrapConfig, BwrapSandbox};
+    if !std::path::Path::new("/usr/bin/bwrap").is_file() {
+        skip("bubblewrap is not installed");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let rules = format!(
+        "{NEEDS}[[verify.service]]\nname = 'side'\nready = {{ port = 1 }}\nrun = 'sleep 9'\n"
+    );
+    let base = project(&[(RULES, &rules)]);
+    let sandbox = std::sync::Arc::new(BwrapSandbox::new(BwrapConfig::in_directory(folder.path()))?);
+    let wish = Wish { sandbox, ..Wish::default() };
+    let outcome = wish.verify(base.path(), base.path()).await?;
+    let needs = outcome.named("needs");
+    assert_eq!(needs.result, CheckResult::Inconclusive, "{needs:?}");
+    assert!(needs.summary.contains("use the native sandbox"), "{needs:?}");
+    assert!(!ran(&outcome));
+    Ok(())
 }

@@ -128,7 +128,8 @@ impl Session for DockerSession {
         Err(Error::new(
             ErrorKind::Unsupported,
             "the Docker sandbox runs no services beside commands yet",
-        ))
+        )
+        .advice("use the native sandbox for suites with services"))
     }
 
     async fn services(&self) -> Result<Vec<ServiceState>> {

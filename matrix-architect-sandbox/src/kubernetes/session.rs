@@ -221,7 +221,8 @@ impl Session for KubernetesSession {
         Err(Error::new(
             ErrorKind::Unsupported,
             "the Kubernetes sandbox runs no services beside commands yet",
-        ))
+        )
+        .advice("use the native sandbox for suites with services"))
     }
 
     async fn services(&self) -> Result<Vec<ServiceState>> {

@@ -139,10 +139,21 @@ async fn start(room: &Room<'_>, rules: &ServiceRules) -> Result<Met> {
     match outcome {
         Ok(()) => Ok(Met { waited, why_not: None }),
         Err(error) if is_its_own(&error) => {
-            Ok(Met { waited, why_not: Some(format!("service {}: {error}", rules.name)) })
+            let why = one_line(&error.to_string());
+            Ok(Met { waited, why_not: Some(format!("service {}: {why}", rules.name)) })
         }
         Err(error) => Err(error),
     }
+}
+
+/// The most characters of an error that a summary has; what the service wrote is kept elsewhere.
+const SUMMARY: usize = 1000;
+
+/// Text that a service has a part in, fit for one line on somebody's screen.
+fn one_line(text: &str) -> String {
+    let words = text.split(|char: char| char.is_whitespace() || char.is_control());
+    let words = words.filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    words.join(" ").chars().take(SUMMARY).collect()
 }
 
 /// Whether an error is about the service, rather than about the session or the machine.
