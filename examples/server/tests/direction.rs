@@ -9,8 +9,8 @@ use std::{
 use serde_json::Value;
 
 const CORE: &str = "matrix-architect-core";
-/// A server for tests; it knows none of the others.
-const CLUSTER: &str = "matrix-architect-cluster";
+/// Servers for tests; they know none of the others.
+const SERVERS: [&str; 2] = ["matrix-architect-cluster", "matrix-architect-forge"];
 const BACKENDS: [&str; 3] =
     ["matrix-architect-sandbox", "matrix-architect-store", "matrix-architect-deploy"];
 
@@ -43,12 +43,15 @@ fn breaches(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     for (package, dependencies) in members {
         for other in dependencies.iter().filter(|other| members.contains_key(*other)) {
             let allowed = match package.as_str() {
-                CORE | CLUSTER => false,
-                backend if BACKENDS.contains(&backend) => other == CORE || other == CLUSTER,
+                name if name == CORE || SERVERS.contains(&name) => false,
+                backend if BACKENDS.contains(&backend) => {
+                    other == CORE || SERVERS.contains(&other.as_str())
+                }
                 // Examples and benches build on the libraries, and benches on the server too.
                 _ => {
                     other == CORE
                         || BACKENDS.contains(&other.as_str())
+                        || SERVERS.contains(&other.as_str())
                         || other == "matrix-architect-server"
                 }
             };
@@ -71,11 +74,12 @@ fn dependencies_point_towards_core() {
 
 /// What is there for tests is in no library that is published.
 #[test]
-fn only_tests_use_the_cluster() {
+fn only_tests_use_the_servers_for_tests() {
     for package in packages() {
         for dependency in package["dependencies"].as_array().unwrap() {
             let is_for_tests = dependency["kind"] == "dev";
-            assert!(name(dependency) != CLUSTER || is_for_tests, "{} needs it", name(&package));
+            let is_server = SERVERS.contains(&name(dependency).as_str());
+            assert!(!is_server || is_for_tests, "{} needs it", name(&package));
         }
     }
 }
@@ -88,6 +92,7 @@ fn a_dependency_in_the_wrong_direction_is_noticed() {
         ("matrix-architect-deploy", "matrix-architect-server"),
         ("matrix-architect-sandbox", "embed"),
         ("matrix-architect-cluster", "matrix-architect-core"),
+        ("matrix-architect-forge", "matrix-architect-core"),
     ];
     for (package, other) in wrong {
         let mut members = dependencies();
