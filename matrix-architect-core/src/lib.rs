@@ -4,6 +4,7 @@
 //! - **The words**: one domain noun a module: [`job`], [`plan`], [`patch`], [`evidence`],
 //!   [`artifact`], [`release`], [`attestation`], [`event`], [`failure`], [`principal`].
 //! - **The rules**: [`pipeline`] is a finite machine and one pure function.
+//! - **Git**: [`git`] is what git is told and what it answers; running it is the backends'.
 //! - **The seams**: [`traits`] are what backends promise; `conformance` holds them to it.
 //! - **The engine**: [`engine`] leases jobs and takes them through their stages.
 //! - **The proof**: [`attest`] signs and verifies statements that strangers' tools accept;
@@ -46,6 +47,7 @@ pub mod evidence;
 pub mod failure;
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod git;
 pub mod id;
 pub mod job;
 pub mod layer;

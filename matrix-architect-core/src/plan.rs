@@ -50,7 +50,8 @@ pub enum RepoSpec {
         /// A folder of the repository that is the project.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subfolder: Option<RelPath>,
-        /// The secret with the credentials (`user:password` or a token).
+        /// The secret that lets git in: `user:password` or a token for https, a private key for ssh. It
+        /// is sent to this URL's host and port and to no other.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credentials: Option<crate::secret::SecretRef>,
         /// Whether submodules are checked out too.

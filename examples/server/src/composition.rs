@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, sync::Arc, t
 use matrix_architect_core::{
     engine::Engine,
     error::Result,
+    git::GitAccess,
     plan::RepoSpec,
     policy::{RulePolicy, Rules},
     release::PublishConfig,
@@ -187,21 +188,44 @@ impl Composition {
         NativeConfig::default().toolchains(detect_toolchains(&home, &path))
     }
 
-    /// How code is fetched on this machine, wherever the trees are kept.
-    pub fn workspace_config(&self) -> WorkspaceConfig {
-        let mut config = WorkspaceConfig::default();
-        if let Some(path) = &self.environment.path {
-            config.path.clone_from(path);
+    /// How git is run in this installation and which servers it trusts: what `git.toml` in the data
+    /// directory says. Without it, git is found in the path of this process.
+    ///
+    /// # Errors
+    /// `Invalid` if the file is not legible or a field of it makes no sense.
+    pub fn git_access(&self, home: &Home) -> Result<GitAccess> {
+        let mut access: GitAccess = read_toml(&home.git_file())?;
+        let named = access.path != GitAccess::default().path;
+        if let Some(path) = self.environment.path.as_ref().filter(|_| !named) {
+            access.path.clone_from(path);
         }
-        config
+        let path = home.git_file();
+        access.validate().map_err(|error| error.context("path", path.display()))?;
+        Ok(access)
+    }
+
+    /// How code is fetched in this installation.
+    ///
+    /// # Errors
+    /// As [`Composition::git_access`].
+    pub fn workspace_config(&self, home: &Home) -> Result<WorkspaceConfig> {
+        let mut config = WorkspaceConfig::new(home.scratch());
+        config.access = self.git_access(home)?;
+        Ok(config)
     }
 
     /// Demands of this machine what a job cannot do without, before there is one.
     ///
     /// # Errors
-    /// `Unsupported` if the job needs git and git is missing, broken or too old.
-    pub fn require_git(&self, repo: &RepoSpec, publish: &[PublishConfig]) -> Result<()> {
-        let config = self.workspace_config();
+    /// `Unsupported` if the job needs git and git is missing, broken or too old; what
+    /// [`Composition::git_access`] finds.
+    pub fn require_git(
+        &self,
+        home: &Home,
+        repo: &RepoSpec,
+        publish: &[PublishConfig],
+    ) -> Result<()> {
+        let config = self.workspace_config(home)?;
         if config.needs_git(repo) || publish.iter().any(|publish| publish.driver == "git") {
             config.git_version()?;
         }
@@ -218,6 +242,7 @@ impl Composition {
         let stores = sqlite::open(home.database(), Arc::clone(&clock), artifacts).await?;
         let signer = keys::open(&home)?;
         let directory = DirectoryPublisher::new().public_key(signer.public_pem());
+        let git = GitPublisher::new().access(self.git_access(&home)?);
         let mut builder = Engine::builder()
             .store(stores.store)
             .queue(stores.queue)
@@ -237,7 +262,7 @@ impl Composition {
             .deployer("none", Arc::new(NoneDeployer::new(Arc::clone(&clock))))
             .deployer("systemd", Arc::new(SystemdDeployer::new(clock)))
             .publisher("directory", Arc::new(directory))
-            .publisher("git", Arc::new(GitPublisher::new()));
+            .publisher("git", Arc::new(git));
         for (name, deployer) in &self.deployers {
             builder = builder.deployer(name, Arc::clone(deployer));
         }
@@ -300,10 +325,7 @@ impl Composition {
     }
 
     fn workspace(&self, home: &Home) -> Result<Arc<dyn Workspace>> {
-        Ok(Arc::new(GitWorkspace::open(WorkspaceConfig {
-            directory: home.scratch(),
-            ..self.workspace_config()
-        })?))
+        Ok(Arc::new(GitWorkspace::open(self.workspace_config(home)?)?))
     }
 
     fn verifier(&self, home: &Home) -> Result<Arc<dyn Verifier>> {

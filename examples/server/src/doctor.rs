@@ -60,8 +60,9 @@ pub fn examine(
     checks: Vec<Check>,
     port: u16,
 ) -> Vec<Finding> {
+    let config = home.as_ref().ok().map(|home| composition.workspace_config(home));
     let mut findings = data_directory(home);
-    findings.push(git(&composition.workspace_config()));
+    findings.extend(config.map(git));
     findings.extend(sandbox(checks));
     findings.push(toolchains(environment));
     findings.push(clock());
@@ -126,8 +127,8 @@ fn signing_key(home: &Home) -> Finding {
     }
 }
 
-fn git(config: &WorkspaceConfig) -> Finding {
-    match config.git_version() {
+fn git(config: Result<WorkspaceConfig>) -> Finding {
+    match config.and_then(|config| config.git_version()) {
         Ok(version) => Finding::good("git", version),
         Err(error) => Finding::not_good(
             "git",

@@ -86,6 +86,11 @@ impl Home {
         self.0.join("policy.toml")
     }
 
+    /// How git is run here, and which servers it trusts.
+    pub fn git_file(&self) -> PathBuf {
+        self.0.join("git.toml")
+    }
+
     /// A job's attestation, as a file for other tools.
     pub fn attestation(&self, job: &str) -> PathBuf {
         self.0.join("attestations").join(format!("{job}.dsse.json"))

@@ -33,10 +33,20 @@ async fn publish_with(
     job: &Job,
     artifacts: &MemoryArtifacts,
     config: Value,
+    watched: (&dyn Journal, &Cancel),
+) -> Result<Publication> {
+    publish_by(&GitPublisher::new(), "hunter2-secret", (job, artifacts, config), watched).await
+}
+
+/// Publishes with the secret `fixed://token`.
+pub(crate) async fn publish_by(
+    publisher: &GitPublisher,
+    token: &str,
+    (job, artifacts, config): (&Job, &MemoryArtifacts, Value),
     (journal, cancel): (&dyn Journal, &Cancel),
 ) -> Result<Publication> {
     let reference = job.reference();
-    let secrets = FixedSecrets::new().with(&reference.tenant, "fixed://token", "hunter2-secret")?;
+    let secrets = FixedSecrets::new().with(&reference.tenant, "fixed://token", token)?;
     let (clock, log) = (FixedClock::new(), CollectedLog::new());
     let cx = PublishContext::new(&reference, journal, &secrets, artifacts, &clock, cancel, &log);
     let release = gated_release(&reference, Digest::of("bundle"));
@@ -44,7 +54,7 @@ async fn publish_with(
         Envelope { payload: String::new(), payload_type: String::new(), signatures: Vec::new() };
     let config = settings(config);
     let request = PublishRequest::new(&config, job, &release, &envelope, &envelope);
-    GitPublisher::new().publish(&cx, &request).await
+    publisher.publish(&cx, &request).await
 }
 
 async fn change(repository: &Repository, artifacts: &MemoryArtifacts) -> Job {
@@ -183,7 +193,7 @@ async fn no_hook_of_a_repository_on_this_machine_is_run() {
 async fn a_dead_server_is_one_clear_error_without_the_secret() {
     let (repository, artifacts) = (Repository::new(), MemoryArtifacts::new());
     let job = change(&repository, &artifacts).await;
-    let url = format!("http://127.0.0.1:{}/x.git", crate::service::free_port());
+    let url = format!("https://127.0.0.1:{}/x.git", crate::service::free_port());
     let config = json!({ "repo": url, "credentials": "fixed://token" });
     let error = publish(&job, &artifacts, config).await.unwrap_err();
     let text = format!("{error:?} {error}");

@@ -74,6 +74,30 @@ impl Place for Shelf {
     }
 }
 
+/// Gives the job a changed tree on that base, and returns the tree.
+pub(crate) async fn complete(
+    job: &mut Job,
+    artifacts: &MemoryArtifacts,
+    label: &str,
+    base: GitOid,
+) -> Bytes {
+    let tree = archive(&[
+        ("README", 0o644, label),
+        ("bin/run", 0o755, "#!/bin/sh\n"),
+        ("with \"quotes\" and ümlauts", 0o644, "text\n"),
+    ]);
+    let stored = artifacts.put(&job.tenant, &tree).await.unwrap();
+    job.artifacts = vec![Artifact::new(
+        ArtifactKind::Bundle,
+        "tree",
+        "application/x-tar",
+        stored,
+        job.created_at,
+    )];
+    job.base = Some(Base { commit: Some(base), branch: Some("main".to_owned()), tree: stored.0 });
+    tree
+}
+
 /// A bare repository with one commit on `main`, made by the real git.
 #[derive(Debug)]
 pub(crate) struct Repository {
@@ -157,26 +181,7 @@ impl Place for Repository {
     }
 
     async fn complete(&self, job: &mut Job, artifacts: &MemoryArtifacts, label: &str) -> Bytes {
-        let tree = archive(&[
-            ("README", 0o644, label),
-            ("bin/run", 0o755, "#!/bin/sh\n"),
-            ("with \"quotes\" and ümlauts", 0o644, "text\n"),
-        ]);
-        let (digest, size) = artifacts.put(&job.tenant, &tree).await.unwrap();
-        let stored = (digest, size);
-        job.artifacts = vec![Artifact::new(
-            ArtifactKind::Bundle,
-            "tree",
-            "application/x-tar",
-            stored,
-            job.created_at,
-        )];
-        job.base = Some(Base {
-            commit: Some(self.base.clone()),
-            branch: Some("main".to_owned()),
-            tree: digest,
-        });
-        tree
+        complete(job, artifacts, label, self.base.clone()).await
     }
 
     async fn holds(&self, publication: &Publication, _sample: &Sample, bundle: &Bytes) -> bool {

@@ -56,7 +56,7 @@ impl GitWorkspace {
         entries: &[TreeEntry],
         name: &str,
     ) -> Result<Branch> {
-        let source = Source::of(request.repo, self.config.allow_http)?;
+        let source = Source::of(request.repo, &self.config.access)?;
         let commit = base.commit.as_ref().ok_or_else(|| {
             Error::invalid("a plain folder has no branches").code("not_a_repository")
         })?;

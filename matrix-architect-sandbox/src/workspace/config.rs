@@ -1,8 +1,8 @@
 //! What a workspace needs to know of its machine.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
-use matrix_architect_core::{Error, error::Result};
+use matrix_architect_core::{Error, error::Result, git::GitAccess};
 use serde::{Deserialize, Serialize};
 
 use super::TreeLimits;
@@ -13,7 +13,7 @@ use super::TreeLimits;
 /// use matrix_architect_sandbox::workspace::WorkspaceConfig;
 ///
 /// let config = WorkspaceConfig::new("/var/lib/architect/work");
-/// assert_eq!(config.git.to_str(), Some("git"));
+/// assert_eq!(config.access.program.to_str(), Some("git"));
 /// config.validate()?;
 /// # Ok::<(), matrix_architect_core::Error>(())
 /// ```
@@ -22,18 +22,8 @@ use super::TreeLimits;
 pub struct WorkspaceConfig {
     /// The directory trees are kept under. Default `/var/tmp/matrix-architect`.
     pub directory: PathBuf,
-    /// The git program. Default `git`, found on `path`.
-    pub git: PathBuf,
-    /// Where git finds itself, `sh` and `ssh`; git gets nothing of this process's environment.
-    /// Default the usual system folders.
-    pub path: String,
-    /// The file of host keys that ssh trusts. Default ssh's own, of this process's user.
-    pub ssh_known_hosts: Option<PathBuf>,
-    /// Whether repositories are fetched over unencrypted `http`. Default no.
-    pub allow_http: bool,
-    /// Further git settings, such as `http.proxy` or `http.sslCAInfo`. Default none. They are the
-    /// operator's word and are not checked; nothing of a repository ever gets here.
-    pub git_settings: BTreeMap<String, String>,
+    /// How git is run, and whom it trusts.
+    pub access: GitAccess,
     /// How large trees and changes may be.
     pub limits: TreeLimits,
 }
@@ -42,11 +32,7 @@ impl Default for WorkspaceConfig {
     fn default() -> Self {
         Self {
             directory: "/var/tmp/matrix-architect".into(),
-            git: "git".into(),
-            path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-            ssh_known_hosts: None,
-            allow_http: false,
-            git_settings: BTreeMap::new(),
+            access: GitAccess::default(),
             limits: TreeLimits::default(),
         }
     }
@@ -68,17 +54,7 @@ impl WorkspaceConfig {
         if self.directory.as_os_str().is_empty() {
             return wrong("the directory is empty", "directory");
         }
-        if self.git.as_os_str().is_empty() {
-            return wrong("the git program is empty", "git");
-        }
-        for (name, value) in &self.git_settings {
-            let legal =
-                |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '/' | ':' | '_');
-            if !name.contains('.') || !name.chars().all(legal) || value.contains('\0') {
-                return wrong("not a git setting such as http.proxy", "git_settings")
-                    .map_err(|error: Error| error.context("setting", name));
-            }
-        }
+        self.access.validate()?;
         self.limits.validate()
     }
 }

@@ -58,7 +58,7 @@ impl GitWorkspace {
     pub fn open(config: WorkspaceConfig) -> Result<Self> {
         config.validate()?;
         let scratch = Scratch::open(&config.directory)?;
-        let git = Git::new(&config, &scratch)?;
+        let git = Git::new(&config.access, &scratch)?;
         Ok(Self { config, git, scratch })
     }
 
@@ -152,7 +152,7 @@ fn open_folder(path: &Path, subfolder: Option<&RelPath>) -> Result<Arc<Beneath>>
 #[async_trait]
 impl Workspace for GitWorkspace {
     async fn checkout(&self, request: &CheckoutRequest<'_>) -> Result<Checkout> {
-        let done = match Source::of(request.repo, self.config.allow_http)? {
+        let done = match Source::of(request.repo, &self.config.access)? {
             Source::Folder(path) => self.check_out_folder(&path, request).await,
             source => self.check_out_commit(&source, request).await,
         };
@@ -162,7 +162,7 @@ impl Workspace for GitWorkspace {
     }
 
     async fn head(&self, request: &CheckoutRequest<'_>) -> Result<Option<GitOid>> {
-        let source = Source::of(request.repo, self.config.allow_http)?;
+        let source = Source::of(request.repo, &self.config.access)?;
         if matches!(source, Source::Folder(_)) {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! The processes of one run of git.
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use tokio::process::Child;
 
 /// A process group that is killed when this is dropped before it ended: git's own children, such as
@@ -18,6 +18,16 @@ impl Group {
     /// The leader was waited for: its number may be somebody else's from now on.
     pub(super) fn ended(mut self) {
         self.0 = None;
+    }
+
+    /// Lets nothing of it write a larger file. What is started later inherits it; git has not heard
+    /// of the server yet.
+    pub(super) fn bound(&self, bytes: u64) {
+        if let Some(pid) = self.0 {
+            let bound = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+            // It may have ended by itself.
+            let _ = prlimit(Some(pid), Resource::Fsize, bound);
+        }
     }
 
     /// Kills all of it.

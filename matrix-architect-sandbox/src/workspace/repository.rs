@@ -5,6 +5,7 @@ use std::process::Stdio;
 use matrix_architect_core::{
     Error,
     error::Result,
+    git::{RemoteUrl, failure},
     id::GitOid,
     secret::{Scope, SecretRef},
     traits::{Cancel, CheckoutRequest},
@@ -19,7 +20,7 @@ use super::{
     local_refs,
     objects::Objects,
     refs::{Advertised, Target, Wanted},
-    source::{RemoteUrl, Source},
+    source::Source,
 };
 
 /// How much history is fetched.
@@ -64,7 +65,7 @@ impl GitWorkspace {
             Source::Local(local) => ("file", local.path.display().to_string(), None),
             Source::Remote { url, credentials, .. } => {
                 let credentials = self.credentials(request, url, credentials.as_ref()).await?;
-                (url.scheme, url.text.clone(), credentials)
+                (url.scheme(), url.text().to_owned(), credentials)
             }
         };
         let invocation =
@@ -107,12 +108,19 @@ impl GitWorkspace {
                 let bare = Bare::new(&self.scratch, first)?;
                 let credentials = self.credentials(request, url, credentials.as_ref()).await?;
                 let invocation = Invocation {
-                    protocol: url.scheme,
+                    protocol: url.scheme(),
                     credentials: credentials.as_ref(),
                     ..bare.invocation()
                 };
-                let args = fetch(url, commits, history);
-                self.git.run(&invocation, &args, request.cancel).await?;
+                let args = fetch(url, &by_name(commits), history);
+                match self.git.run(&invocation, &args, request.cancel).await {
+                    // A server of the oldest protocol names its tips and gives out nothing else.
+                    Err(error) if error.code_str() == "unadvertised_commit" => {
+                        let args = fetch(url, &EVERYTHING.map(str::to_owned), History::All);
+                        self.git.run(&invocation, &args, request.cancel).await?;
+                    }
+                    other => drop(other?),
+                }
                 Ok(bare)
             }
         }
@@ -148,27 +156,27 @@ impl GitWorkspace {
         group.ended();
         match status {
             Ok(status) if !status.success() && answer.is_err() && !stderr.is_empty() => {
-                Err(git::failure(&stderr))
+                Err(failure(&String::from_utf8_lossy(&stderr)))
             }
             _ => answer,
         }
     }
 }
 
-fn fetch(url: &RemoteUrl, commits: &[&GitOid], history: History) -> Vec<String> {
+/// All branches and tags.
+const EVERYTHING: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+
+/// By name and not by reference: a branch that moves meanwhile changes nothing.
+fn by_name(commits: &[&GitOid]) -> Vec<String> {
+    commits.iter().map(ToString::to_string).collect()
+}
+
+fn fetch(url: &RemoteUrl, wanted: &[String], history: History) -> Vec<String> {
     let mut args = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
     args.extend(["--no-write-fetch-head", "--no-auto-maintenance"]);
     if history == History::None {
         args.push("--depth=1");
     }
-    args.extend(["--", &url.text]);
-    let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-    // By name and not by reference: a branch that moves meanwhile changes nothing.
-    args.extend(commits.iter().map(ToString::to_string));
-    args
-}
-
-/// Whether another URL is of the same server, so that it may see the same credentials.
-pub(super) fn same_server(one: &RemoteUrl, other: &RemoteUrl) -> bool {
-    one.scheme == other.scheme && one.host.eq_ignore_ascii_case(&other.host)
+    args.extend(["--", url.text()]);
+    args.into_iter().map(str::to_owned).chain(wanted.iter().cloned()).collect()
 }

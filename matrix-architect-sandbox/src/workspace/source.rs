@@ -3,7 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use matrix_architect_core::{
-    Error, ErrorKind, error::Result, path::RelPath, plan::RepoSpec, secret::SecretRef,
+    Error,
+    error::Result,
+    git::{GitAccess, RemoteUrl},
+    path::RelPath,
+    plan::RepoSpec,
+    secret::SecretRef,
 };
 
 use super::fault::fault;
@@ -34,26 +39,18 @@ pub(super) struct LocalRepository {
     pub(super) work_tree: bool,
 }
 
-/// A URL git may be given.
-#[derive(Clone, Debug)]
-pub(super) struct RemoteUrl {
-    pub(super) text: String,
-    pub(super) scheme: &'static str,
-    /// With the port, if any; empty for `file`.
-    pub(super) host: String,
-}
-
 impl Source {
-    pub(super) fn of(spec: &RepoSpec, allow_http: bool) -> Result<Self> {
+    pub(super) fn of(spec: &RepoSpec, access: &GitAccess) -> Result<Self> {
         match spec {
             RepoSpec::Github { owner, repo, .. } => {
                 let url = format!("https://github.com/{}/{}", plain(owner)?, plain(repo)?);
-                let url = RemoteUrl::parse(&url, allow_http)?;
+                let url = RemoteUrl::parse(&url, access)?;
                 Ok(Self::Remote { url, credentials: None, submodules: false })
             }
             RepoSpec::Local { path, .. } => local(Path::new(path)),
             RepoSpec::Git { url, credentials, submodules, .. } => Ok(Self::Remote {
-                url: RemoteUrl::parse(url, allow_http)?,
+                url: RemoteUrl::parse(url, access)
+                    .map_err(|error| error.context("field", "url"))?,
                 credentials: credentials.clone(),
                 submodules: *submodules,
             }),
@@ -113,99 +110,6 @@ fn linked(path: &Path, file: &Path) -> Result<PathBuf> {
         Error::invalid("the .git file names no repository").context("path", file.display())
     })?;
     Ok(path.join(target))
-}
-
-impl RemoteUrl {
-    /// Takes `https://`, `ssh://`, `file://`, `user@host:path` and, if allowed, `http://`.
-    pub(super) fn parse(text: &str, allow_http: bool) -> Result<Self> {
-        // The text is not repeated where it may hold a password.
-        let wrong = |message| Error::invalid(message).context("field", "url");
-        if text.len() > 2048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(wrong("the URL is too long or has spaces"));
-        }
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Self::scp(text);
-        };
-        let scheme = match scheme {
-            "https" => "https",
-            "ssh" => "ssh",
-            "file" => "file",
-            "http" if allow_http => "http",
-            "http" => {
-                return Err(Error::new(ErrorKind::Denied, "unencrypted http is not allowed")
-                    .advice("use https, or allow http in the workspace's configuration"));
-            }
-            _ => {
-                return Err(wrong("the URL's scheme is not supported")
-                    .advice("use https://, ssh:// or file://"));
-            }
-        };
-        let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, host) = match authority.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, authority),
-        };
-        let user_legal = user.is_none_or(|user| scheme == "ssh" && !user.contains(':'));
-        if !user_legal {
-            return Err(Error::new(ErrorKind::Denied, "the URL holds credentials")
-                .code("credentials_in_url")
-                .advice("take them out of the URL and name a secret instead"));
-        }
-        // A host that begins with '-' would be an option of ssh.
-        if host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
-            return Err(wrong("the URL's host is not legal"));
-        }
-        if host.is_empty() != (scheme == "file") {
-            return Err(wrong("the URL's host is missing, or a file URL has one"));
-        }
-        Ok(Self { text: text.to_owned(), scheme, host: host.to_owned() })
-    }
-
-    /// `user@host:path`, as ssh users write it.
-    fn scp(text: &str) -> Result<Self> {
-        let parts = text.split_once(':').and_then(|(host, path)| {
-            let (user, host) = host.rsplit_once('@')?;
-            let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            let legal =
-                |part: &str| !part.is_empty() && !part.starts_with('-') && part.chars().all(name);
-            (legal(user) && legal(host) && !path.is_empty() && !path.starts_with('-'))
-                .then_some(host)
-        });
-        match parts {
-            Some(host) => Ok(Self { text: text.to_owned(), scheme: "ssh", host: host.to_owned() }),
-            None => Err(Error::invalid("not a URL of a repository")
-                .context("field", "url")
-                .advice("use https://, ssh:// or file://, or name a local folder as one")),
-        }
-    }
-
-    /// The URL of a submodule, which may be relative to its parent's (gitmodules(5)).
-    pub(super) fn join(&self, url: &str, allow_http: bool) -> Result<Self> {
-        if !url.starts_with("./") && !url.starts_with("../") {
-            let joined = Self::parse(url, allow_http)?;
-            // A remote repository has no word on this machine's files.
-            if joined.scheme == "file" && self.scheme != "file" {
-                return Err(Error::new(ErrorKind::Denied, "the submodule is on this machine")
-                    .context("url", url));
-            }
-            return Ok(joined);
-        }
-        let mut base = self.text.trim_end_matches('/');
-        let mut rest = url;
-        loop {
-            if let Some(after) = rest.strip_prefix("./") {
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix("../") {
-                rest = after;
-                let cut = base.rfind(['/', ':']).filter(|cut| !base[..*cut].ends_with(['/', ':']));
-                base = cut.map(|cut| &base[..cut]).ok_or_else(|| {
-                    Error::invalid("the submodule's URL leads above its host").context("url", url)
-                })?;
-            } else {
-                return Self::parse(&format!("{base}/{rest}"), allow_http);
-            }
-        }
-    }
 }
 
 /// A folder within the repository, as the requester named it.

@@ -19,7 +19,7 @@ impl WorkspaceConfig {
     /// Whether git is needed to get at this repository: always, but for a plain folder.
     pub fn needs_git(&self, repo: &RepoSpec) -> bool {
         // One that cannot be is refused for a better reason than a missing git.
-        matches!(Source::of(repo, self.allow_http), Ok(Source::Local(_) | Source::Remote { .. }))
+        matches!(Source::of(repo, &self.access), Ok(Source::Local(_) | Source::Remote { .. }))
     }
 
     /// The version of git that a workspace of this configuration works with. Runs `git --version`.
@@ -28,14 +28,14 @@ impl WorkspaceConfig {
     /// `Unsupported` with code `git_missing`, `git_broken` if it does not run or says no version,
     /// or `git_too_old` before 2.32.
     pub fn git_version(&self) -> Result<String> {
-        let mut command = Command::new(&self.git);
-        command.arg("--version").env_clear().env("PATH", &self.path).stdin(Stdio::null());
-        let output = command.output().map_err(|cause| missing(&self.git, cause))?;
+        let mut command = Command::new(&self.access.program);
+        command.arg("--version").env_clear().env("PATH", &self.access.path).stdin(Stdio::null());
+        let output = command.output().map_err(|cause| missing(&self.access.program, cause))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let version = said.trim().strip_prefix("git version ").filter(|_| output.status.success());
         let Some(version) = version else {
             return Err(unsupported("git does not run", "git_broken")
-                .context("program", self.git.display())
+                .context("program", self.access.program.display())
                 .context("status", output.status));
         };
         if parsed(version) < OLDEST {

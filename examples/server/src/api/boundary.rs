@@ -13,6 +13,7 @@ use matrix_architect_core::{
     plan::RepoSpec,
     principal::{Permission, Principal},
     release::{DeploymentConfig, PublishConfig},
+    secret::SecretRef,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Boundary {
+    /// Repositories on servers that anybody may ask for with the operator's secret, found by their
+    /// URL to the letter. Default: none.
+    pub repos: Vec<ListedRepo>,
     /// Directories beneath which `local` repositories may lie. Default: none.
     pub local_repos: Vec<PathBuf>,
     /// Places anybody with the permission may deploy to, found by driver, environment and service.
@@ -27,6 +31,16 @@ pub struct Boundary {
     pub deployments: Vec<DeploymentConfig>,
     /// Publishers anybody may publish with, found by driver. Default: none.
     pub publish: Vec<PublishConfig>,
+}
+
+/// A repository that the operator lets in with a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListedRepo {
+    /// Its URL, without credentials.
+    pub url: String,
+    /// The secret that lets git in.
+    pub credentials: SecretRef,
 }
 
 impl Boundary {
@@ -46,7 +60,7 @@ impl Boundary {
         if principal.may(Permission::AdminSettings) {
             return Ok(());
         }
-        self.admit_repo(&spec.repo)?;
+        self.admit_repo(&mut spec.repo)?;
         for wanted in &mut spec.deployments {
             let listed = self.deployments.iter().find(|listed| listed.name() == wanted.name());
             *wanted = listed.cloned().ok_or_else(|| not_listed("deployment", &wanted.name()))?;
@@ -58,7 +72,13 @@ impl Boundary {
         Ok(())
     }
 
-    fn admit_repo(&self, repo: &RepoSpec) -> Result<()> {
+    fn admit_repo(&self, repo: &mut RepoSpec) -> Result<()> {
+        if let RepoSpec::Git { url, credentials, .. } = repo
+            && let Some(listed) = self.repos.iter().find(|listed| listed.url == *url)
+        {
+            *credentials = Some(listed.credentials.clone());
+            return Ok(());
+        }
         let path = match repo {
             RepoSpec::Github { .. } => return Ok(()),
             RepoSpec::Local { path, .. } => path.as_str(),
@@ -157,6 +177,31 @@ mod tests {
         for url in ["file:///etc", "/etc", "../x", "ext::sh -c id", "FILE:///etc", "host:path"] {
             assert!(admit(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_listed_repository_comes_with_the_operators_secret_and_no_other_with_any() {
+        let listed: Boundary = toml::from_str(
+            "[[repos]]\nurl = \"https://git.example/r.git\"\ncredentials = \"env://GIT_TOKEN\"\n",
+        )
+        .unwrap();
+        let admitted = |url: &str, named: Option<&str>| {
+            let named = named.map(|name| SecretRef::new(name).unwrap());
+            let RepoSpec::Git { url, reference, subfolder, submodules, .. } = git(url) else {
+                unreachable!()
+            };
+            let repo = RepoSpec::Git { url, reference, subfolder, credentials: named, submodules };
+            let mut spec = spec(repo);
+            listed.admit(&principal(Role::Operator), &mut spec)?;
+            let RepoSpec::Git { credentials, .. } = spec.repo else { unreachable!() };
+            Ok::<_, Error>(credentials.map(String::from))
+        };
+        for named in [None, Some("env://ANOTHER")] {
+            let found = admitted("https://git.example/r.git", named).unwrap();
+            assert_eq!(found.as_deref(), Some("env://GIT_TOKEN"));
+        }
+        assert_eq!(admitted("https://git.example/r.git.evil", None).unwrap(), None);
+        assert!(admitted("https://evil.example/r.git", Some("env://GIT_TOKEN")).is_err());
     }
 
     #[test]

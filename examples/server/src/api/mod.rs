@@ -35,7 +35,7 @@ use matrix_architect_core::{
 };
 
 pub use artifacts::{LogParams, Piece, log_headers};
-pub use boundary::Boundary;
+pub use boundary::{Boundary, ListedRepo};
 pub use change::ChangeRequest;
 pub use jobs::{EventParams, ListParams, ResolveRequest, Words};
 pub use problem::{Problem, status_of};

@@ -10,6 +10,7 @@ use matrix_architect_core::{
     error::{Error, Result},
     path::RelPath,
     plan::{Change, Plan, RepoSpec},
+    secret::SecretRef,
 };
 
 /// Bytes of the largest plan or diff that is read.
@@ -24,6 +25,12 @@ pub(super) struct ChangeArgs {
     /// Branch, tag or commit [default: what is checked out, or the remote's HEAD]
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
+    /// Secret that lets git into the repository: env://NAME or file:///PATH, never the secret itself
+    #[arg(long, value_name = "SECRET")]
+    credentials: Option<SecretRef>,
+    /// Check out submodules, too; only those on the repository's own server get the credentials
+    #[arg(long)]
+    submodules: bool,
     /// Folder of the repository that is the project
     #[arg(long, value_name = "DIR")]
     subfolder: Option<String>,
@@ -63,9 +70,16 @@ impl ChangeArgs {
                 url,
                 reference,
                 subfolder,
-                credentials: None,
-                submodules: false,
+                credentials: self.credentials.clone(),
+                submodules: self.submodules,
             });
+        }
+        if self.credentials.is_some() || self.submodules {
+            return Err(Error::invalid(
+                "a folder here needs no credentials and fetches no submodules",
+            )
+            .context("repo", &self.repo)
+            .advice("give --credentials and --submodules with a URL"));
         }
         let path = Path::new(&self.repo);
         let real = path.canonicalize().ok().filter(|real| real.is_dir()).ok_or_else(|| {

@@ -31,7 +31,7 @@ impl Resume {
                 .context("job", &job.id)
                 .context("status", job.status.as_str()));
         }
-        context.composition.require_git(&job.repo, &job.publish)?;
+        context.composition.require_git(&context.home()?, &job.repo, &job.publish)?;
         drive::to_rest(context, &here, &principal, &job).await
     }
 }

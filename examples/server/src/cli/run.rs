@@ -40,7 +40,7 @@ impl Run {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
         let spec = self.spec()?;
         let principal = context.principal()?;
-        context.composition.require_git(&spec.repo, &spec.publish)?;
+        context.composition.require_git(&context.home()?, &spec.repo, &spec.publish)?;
         let here = context.local_with(&self.isolation, &self.fetching).await?;
         let job = match unfinished(&here, &principal, &spec).await? {
             Some(job) => {

@@ -49,7 +49,8 @@ impl Serve {
             context.screen.note(&note);
         }
         // Plain folders can be worked on without it, so it is no reason not to serve.
-        if let Err(error) = context.composition.workspace_config().git_version() {
+        let config = context.composition.workspace_config(&home)?;
+        if let Err(error) = config.git_version() {
             context.screen.note(&format!("cannot work on repositories: {error}"));
         }
         tracing::info!(address = %server.address()?, workers = self.workers, "server started");

@@ -10,6 +10,7 @@ use matrix_architect_core::{
     error::{Error, Result},
     job::JobConstraints,
     release::{DeploymentConfig, DeploymentTarget, PublishConfig},
+    secret::SecretRef,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -40,6 +41,9 @@ pub(super) struct TargetArgs {
     /// Publish the changed tree as a branch of this repository; never forced
     #[arg(long, value_name = "PATH|URL")]
     publish_git: Option<String>,
+    /// Secret that lets git push there: env://NAME or file:///PATH, never the secret itself
+    #[arg(long, value_name = "SECRET", requires = "publish_git")]
+    publish_credentials: Option<SecretRef>,
     /// Branch that --publish-git pushes
     #[arg(long, value_name = "NAME", requires = "publish_git")]
     publish_branch: Option<String>,
@@ -107,6 +111,9 @@ impl TargetArgs {
         if let Some(repo) = &self.publish_git {
             let repo = if is_url(repo) { repo.clone() } else { absolute(Path::new(repo))? };
             let mut config = json!({ "repo": repo });
+            if let Some(secret) = &self.publish_credentials {
+                config["credentials"] = json!(secret);
+            }
             for (key, value) in [("branch", &self.publish_branch), ("base", &self.publish_base)] {
                 if let Some(value) = value {
                     config[key] = json!(value);

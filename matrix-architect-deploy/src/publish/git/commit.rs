@@ -76,7 +76,7 @@ pub(super) async fn make(
 /// The base with its tree and no history: by its name, or from its branch if the server gives
 /// only branches.
 async fn fetch(git: &Git<'_>, wanted: &Wanted, base: &GitOid) -> Result<()> {
-    let url = wanted.remote.url.as_str();
+    let url = wanted.remote.text();
     let shallow = ["fetch", "--quiet", "--no-tags", "--depth=1", url, base.as_str()];
     if let Err(error) = git.run(&shallow).await {
         if error.kind() != ErrorKind::Unexpected && !error.is_not_found() {

@@ -2,6 +2,7 @@
 
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
+    git::{GitAccess, RemoteUrl},
     job::Job,
     plan::RepoSpec,
     secret::SecretRef,
@@ -9,7 +10,7 @@ use matrix_architect_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DRIVER, remote::Remote};
+use super::DRIVER;
 use crate::settings;
 
 /// The settings of the `git` publisher.
@@ -43,7 +44,7 @@ pub struct GitConfig {
 /// The settings with their defaults for a job.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) remote: Remote,
+    pub(super) remote: RemoteUrl,
     pub(super) branch: String,
     pub(super) base: String,
     pub(super) credentials: Option<SecretRef>,
@@ -55,6 +56,7 @@ impl Wanted {
     pub(super) fn parse(
         config: &std::collections::BTreeMap<String, Value>,
         job: &Job,
+        access: &GitAccess,
     ) -> Result<Self> {
         let config: GitConfig = settings::parse(DRIVER, config)?;
         let (repo, credentials) = if let Some(repo) = config.repo {
@@ -63,7 +65,7 @@ impl Wanted {
             let (repo, own) = source(&job.repo);
             (repo, config.credentials.or(own))
         };
-        let remote = Remote::parse(&repo)?;
+        let remote = remote(&repo, access)?;
         let branch = config.branch.unwrap_or_else(|| format!("matrix-architect/{}", job.id));
         let base = config.base.or_else(|| job.base.as_ref().and_then(|base| base.branch.clone()));
         let base = base.ok_or_else(|| {
@@ -97,6 +99,12 @@ fn source(repo: &RepoSpec) -> (String, Option<SecretRef>) {
         RepoSpec::Local { path, .. } => (path.clone(), None),
         RepoSpec::Git { url, credentials, .. } => (url.clone(), credentials.clone()),
     }
+}
+
+fn remote(repo: &str, access: &GitAccess) -> Result<RemoteUrl> {
+    let url = if repo.starts_with('/') { format!("file://{repo}") } else { repo.to_owned() };
+    RemoteUrl::parse(&url, access)
+        .map_err(|error| error.context("driver", DRIVER).context("field", "repo"))
 }
 
 pub(super) fn wrong(field: &'static str, message: &'static str) -> Error {

@@ -8,9 +8,8 @@
 mod command;
 mod commit;
 mod config;
-mod credentials;
+mod group;
 mod publisher;
-mod remote;
 mod stream;
 #[cfg(test)]
 mod tests;

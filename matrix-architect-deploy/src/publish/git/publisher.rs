@@ -5,14 +5,21 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
+    git::{GitAccess, credential},
     id::{Digest, GitOid},
     release::Publication,
     secret::Scope,
     traits::{Cancel, PublishCapabilities, PublishContext, PublishRequest, Publisher},
 };
 
-use super::{DRIVER, command::Git, commit, config::Wanted, credentials, stream};
-use crate::publish::go_on;
+use super::{
+    DRIVER,
+    command::{Git, Reach},
+    commit,
+    config::Wanted,
+    stream,
+};
+use crate::{disk, publish::go_on};
 
 /// Publishes the changed tree as a branch; see the [module](super) for how.
 ///
@@ -22,13 +29,22 @@ use crate::publish::go_on;
 ///
 /// assert!(!GitPublisher::new().capabilities().reversible);
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GitPublisher;
+#[derive(Clone, Debug, Default)]
+pub struct GitPublisher {
+    access: GitAccess,
+}
 
 impl GitPublisher {
     /// A publisher to any repository a job names.
-    pub const fn new() -> Self {
-        Self
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How git is run and whom it trusts, if not as by default.
+    #[must_use]
+    pub fn access(mut self, access: GitAccess) -> Self {
+        self.access = access;
+        self
     }
 }
 
@@ -45,15 +61,16 @@ impl Publisher for GitPublisher {
         cx: &PublishContext<'_>,
         request: &PublishRequest<'_>,
     ) -> Result<Publication> {
-        let wanted = Wanted::parse(request.config, request.job)?;
+        let wanted = Wanted::parse(request.config, request.job, &self.access)?;
         go_on(cx.cancel)?;
         let base = commit::base_of(request.job)?;
-        let git = Git::new(&wanted.remote, base.as_str().len(), cx.cancel).await?;
+        let reach = Reach { access: &self.access, remote: &wanted.remote };
+        let git = Git::new(reach, base.as_str().len(), cx.cancel).await?;
         authenticate(&git, cx, &wanted).await?;
         let commit = commit::make(&git, cx, request, &wanted, &base).await?;
         let publication = |changed| Publication {
             driver: DRIVER.to_owned(),
-            uri: format!("git+{}#refs/heads/{}", wanted.remote.url, wanted.branch),
+            uri: format!("git+{}#refs/heads/{}", wanted.remote.uri(), wanted.branch),
             revision: commit.to_string(),
             changed,
             at: cx.clock.now(),
@@ -79,13 +96,15 @@ async fn authenticate(git: &Git<'_>, cx: &PublishContext<'_>, wanted: &Wanted) -
     let Some(reference) = &wanted.credentials else { return Ok(()) };
     let scope = Scope { tenant: cx.job.tenant.clone(), environment: None };
     let secret = cx.secrets.get(&scope, reference).await?;
-    credentials::write(&git.credentials(), &wanted.remote, &secret)
+    let content = credential(&wanted.remote, &secret)
+        .map_err(|error| error.context("field", "credentials").context("secret", reference))?;
+    disk::create(&git.credentials(), content.expose(), 0o600)
 }
 
 /// Where the two branches are.
 async fn tips(git: &Git<'_>, wanted: &Wanted) -> Result<BTreeMap<String, GitOid>> {
     let names = [&wanted.base, &wanted.branch].map(|name| format!("refs/heads/{name}"));
-    let url = wanted.remote.url.as_str();
+    let url = wanted.remote.text();
     let listing = git.run(&["ls-remote", "--refs", url, &names[0], &names[1]]).await?;
     let mut tips = BTreeMap::new();
     for (oid, name) in listing.lines().filter_map(|line| line.split_once('\t')) {
@@ -141,11 +160,11 @@ async fn push(git: &Git<'_>, wanted: &Wanted, base: &GitOid, expected: &str) -> 
     let lease = format!("--force-with-lease=refs/heads/{}:{expected}", wanted.branch);
     let change = format!("{}:refs/heads/{}", stream::BRANCH, wanted.branch);
     let mut words = vec!["push", "--porcelain", "--no-verify", &lease];
-    if wanted.remote.protocol == "file" {
+    if wanted.remote.scheme() == "file" {
         // Over there it is we who would run the hooks.
         words.push("--receive-pack=git -c core.hooksPath=/dev/null receive-pack");
     }
-    words.extend([wanted.remote.url.as_str(), &change]);
+    words.extend([wanted.remote.text(), &change]);
     git.run(&words).await.map(drop).map_err(|error| {
         if error.is_conflict() && wanted.branch == wanted.base {
             return commit::moved(wanted, base, None).source(error);
