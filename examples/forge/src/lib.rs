@@ -4,7 +4,6 @@
 //! the loopback interface until the server is dropped; both keep a record of what clients showed them.
 //! Started by root, everything but `sshd` itself runs as nobody.
 #![expect(clippy::missing_panics_doc, reason = "a test that gets no server fails")]
-#![expect(clippy::expect_used, reason = "a test that gets no server fails")]
 
 mod forge;
 mod https;

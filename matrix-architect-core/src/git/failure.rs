@@ -189,7 +189,7 @@ pub fn failure(printed: &str) -> Error {
         .filter(|line| !NOISE.iter().any(|noise| line.starts_with(noise)))
         .partition(|line| line.starts_with("remote: "));
     let has = |sign: &&str| ours.iter().any(|line| line.contains(*sign));
-    let found = CASES.iter().find(|case| case.signs.iter().any(|sign| has(sign)));
+    let found = CASES.iter().find(|case| case.signs.iter().any(has));
     let error = match found {
         None => Error::unexpected("git failed").code("git_failed"),
         Some(case) => {

@@ -47,7 +47,7 @@ pub(super) fn command(access: &GitAccess, key: Option<&Path>) -> String {
     command
 }
 
-/// With what ssh would take for a token (ssh_config(5), TOKENS) as it stands.
+/// With what ssh would take for a token (TOKENS in `ssh_config(5)`) as it stands.
 fn percent(file: &Path) -> String {
     file.display().to_string().replace('%', "%%")
 }

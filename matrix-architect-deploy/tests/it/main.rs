@@ -9,5 +9,6 @@ mod directory;
 mod git;
 mod hostile;
 mod publishing;
+mod remote;
 mod service;
 mod unit;

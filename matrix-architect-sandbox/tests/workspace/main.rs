@@ -1,5 +1,5 @@
 //! The workspace against real directories and real git repositories.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it unwraps")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails where it unwraps")]
 
 mod change;
 mod checkout;
@@ -8,6 +8,7 @@ mod crash;
 mod credentials;
 mod hostile;
 mod properties;
+mod remote;
 mod repo;
 mod timing;
 mod tree;

@@ -25,7 +25,7 @@ pub(super) struct ChangeArgs {
     /// Branch, tag or commit [default: what is checked out, or the remote's HEAD]
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
-    /// Secret that lets git into the repository: env://NAME or file:///PATH, never the secret itself
+    /// Secret that lets git into the repository, as `env://NAME` or `file:///PATH`, never itself
     #[arg(long, value_name = "SECRET")]
     credentials: Option<SecretRef>,
     /// Check out submodules, too; only those on the repository's own server get the credentials

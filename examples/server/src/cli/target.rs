@@ -41,7 +41,7 @@ pub(super) struct TargetArgs {
     /// Publish the changed tree as a branch of this repository; never forced
     #[arg(long, value_name = "PATH|URL")]
     publish_git: Option<String>,
-    /// Secret that lets git push there: env://NAME or file:///PATH, never the secret itself
+    /// Secret that lets git push there, as `env://NAME` or `file:///PATH`, never itself
     #[arg(long, value_name = "SECRET", requires = "publish_git")]
     publish_credentials: Option<SecretRef>,
     /// Branch that --publish-git pushes

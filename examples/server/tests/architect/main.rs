@@ -8,6 +8,7 @@ mod containers;
 mod full;
 mod interrupted;
 mod killed;
+mod remote;
 mod run;
 mod samples;
 mod sandbox;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -52,15 +52,19 @@ impl Answer {
 }
 
 impl Serving {
+    /// What it is started with.
+    pub(crate) const ARGUMENTS: [&str; 6] =
+        ["serve", "--listen", "127.0.0.1:0", "--workers", "2", "--allow-degraded"];
+
     /// Starts a server on the bench's data directory.
     pub(crate) fn start(bench: &Bench) -> Self {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--workers", "2", "--allow-degraded"];
-        let mut child = bench
-            .architect(&arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
+        Self::of(bench.architect(&Self::ARGUMENTS), bench)
+    }
+
+    /// Starts a server by that command.
+    pub(crate) fn of(mut command: Command, bench: &Bench) -> Self {
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut seen = Vec::new();
         let address = loop {
