@@ -1,14 +1,16 @@
-//! The Docker sandbox from outside: the suite, attempts to break out, verdicts, what is left
-//! behind, and what it says where it cannot be.
+//! The Docker sandbox from outside: the suite, verdicts, what is left behind, and what it says where
+//! it cannot be. Attempts to break out are in `hostile`.
 #![cfg(all(feature = "docker", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "native/alone.rs"]
+#[path = "common/alone.rs"]
 mod alone;
+#[path = "common/image.rs"]
+mod image;
+#[path = "common/own.rs"]
+mod own;
 mod docker {
-    pub(super) mod attempts;
     pub(super) mod ground;
-    mod image;
     mod leaks;
     mod refusals;
     mod verdicts;

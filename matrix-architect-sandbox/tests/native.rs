@@ -1,13 +1,16 @@
-//! The native sandbox from outside: the suite as root and without root, attempts to break out,
-//! verdicts, and what is left behind.
+//! The native sandbox from outside: the suite as root and without root, verdicts, and what is left
+//! behind. Attempts to break out are in `hostile`.
 #![cfg(all(feature = "native", feature = "workspace", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use matrix_architect_sandbox::native::{NativeConfig, NativeSandbox};
 
+#[path = "common/alone.rs"]
+mod alone;
+#[path = "common/own.rs"]
+mod own;
+
 mod native {
-    pub(super) mod alone;
-    mod attempts;
     pub(super) mod ground;
     mod leaks;
     mod services;
@@ -22,7 +25,7 @@ fn here(ground: fn() -> native::ground::Ground) -> Option<native::ground::Ground
     match NativeSandbox::new(NativeConfig::default()) {
         Ok(_) => Some(ground()),
         Err(error) => {
-            native::alone::skip(&format!("there is no native sandbox: {error}"));
+            alone::skip(&format!("there is no native sandbox: {error}"));
             None
         }
     }

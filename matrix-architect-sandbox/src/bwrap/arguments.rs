@@ -23,6 +23,13 @@ pub(super) const OUTSIDE: &str = "d=$1; shift; \
     exec \"$@\" 3<\"$d/arguments\" 4<\"$d/block\" 5>\"$d/status\" 6>\"$d/report\" \
     7<\"$d/filter\"";
 
+/// The same for root: in a mount namespace in which bubblewrap's program is read-only. As the
+/// command's first process it is at `/proc/1/exe`, and root owns it on the host (CVE-2019-5736).
+pub(super) const OUTSIDE_AS_ROOT: &str = "d=$1; shift; \
+    /usr/bin/mount --bind -o ro -- \"$1\" \"$1\" || exit 125; \
+    exec \"$@\" 3<\"$d/arguments\" 4<\"$d/block\" 5>\"$d/status\" 6>\"$d/report\" \
+    7<\"$d/filter\"";
+
 /// The first thing inside: it says what cannot be executed, closes our descriptors and becomes the
 /// command. Its arguments are the folder, the program and the program's arguments.
 const INSIDE: &str = "cd -- \"$1\" 2>/dev/null || { echo no_folder >&6; exit 127; }; shift; unset OLDPWD; \
@@ -69,7 +76,8 @@ pub(super) fn render(
     for (place, source) in &folders.files {
         line.bind("--ro-bind", source, Path::new(place));
     }
-    line.words(["--proc", "/proc", "--dev", "/dev"]);
+    // Read-only: root is owner of what it says of the kernel, whatever capabilities it gave up.
+    line.words(["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]);
     line.bind("--bind", &folders.temporary, Path::new("/tmp"));
     line.bind("--bind", &folders.home, Path::new(HOME));
     line.bind("--bind", &folders.tree, Path::new(TREE));

@@ -26,7 +26,10 @@ use super::{
 };
 use crate::{
     common::{Asked, Capped, check_command, check_limits, refuse_absent},
-    native::{Ended, Group, judge, make_group, not_executed, standard_input},
+    native::{
+        Ended, Group, is_privileged, judge, make_group, not_executed, standard_input,
+        with_streams_alone,
+    },
 };
 
 /// How often usage is looked at where the kernel holds no limit.
@@ -146,8 +149,16 @@ impl Running {
         let folder = session.control_folder();
         let mut control = Control::make(&folder, &files).map_err(failed)?;
         let stdin = standard_input(&command.stdin).map_err(failed)?;
-        let mut bwrap = tokio::process::Command::new("/bin/sh")
-            .args(["-c", arguments::OUTSIDE, "sh"])
+        let mut shell = std::process::Command::new("/bin/sh");
+        if is_privileged() {
+            shell = std::process::Command::new("/usr/bin/unshare");
+            shell.args(["--mount", "--propagation", "private", "/bin/sh"]);
+            shell.args(["-c", arguments::OUTSIDE_AS_ROOT, "sh"]);
+        } else {
+            shell.args(["-c", arguments::OUTSIDE, "sh"]);
+        }
+        with_streams_alone(&mut shell);
+        let mut bwrap = tokio::process::Command::from(shell)
             .arg(&folder)
             .arg(&session.shared.config.program)
             .args(["--args", "3"])

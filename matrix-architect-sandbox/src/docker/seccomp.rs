@@ -41,8 +41,15 @@ timerfd_create timerfd_gettime timerfd_settime times tkill truncate umask uname 
 utime utimensat utimes vfork vmsplice wait4 waitid write writev
 ";
 
-/// Socket families that work without leaving the container.
-const FAMILIES: [u32; 3] = [1, 2, 10];
+/// IP of both versions.
+const INTERNET: [u32; 2] = [2, 10];
+/// What is spoken over IP: the family's own choice, ICMP, TCP and UDP, as streams or datagrams.
+/// Others, such as SCTP, DCCP, L2TP and SMC, are modules that the kernel loads for whoever asks, in
+/// any network namespace.
+const PROTOCOLS: [u32; 5] = [0, 1, 6, 17, 58];
+const KINDS: [u32; 2] = [1, 2];
+/// The part of a socket's type that is not a flag.
+const KIND: u32 = 0xf;
 /// Netlink, only to ask for one's own addresses, as `getifaddrs` does.
 const NETLINK: u32 = 16;
 const NETLINK_ROUTE: u32 = 0;
@@ -64,7 +71,15 @@ pub(super) fn profile() -> String {
         "names": ALLOWED.split_ascii_whitespace().collect::<Vec<_>>(),
         "action": "SCMP_ACT_ALLOW",
     })];
-    calls.extend(FAMILIES.map(|family| allow("socket", &[equal(0, family)])));
+    calls.push(allow("socket", &[equal(0, UNIX)]));
+    for family in INTERNET {
+        for kind in KINDS {
+            let one = |protocol| {
+                allow("socket", &[equal(0, family), masked(1, KIND, kind), equal(2, protocol)])
+            };
+            calls.extend(PROTOCOLS.map(one));
+        }
+    }
     calls.push(allow("socket", &[equal(0, NETLINK), equal(2, NETLINK_ROUTE)]));
     calls.push(allow("socketpair", &[equal(0, UNIX)]));
     calls.extend(PERSONALITIES.map(|value| allow("personality", &[equal(0, value)])));
@@ -93,8 +108,12 @@ fn equal(argument: u32, value: u32) -> Value {
     json!({ "index": argument, "value": value, "op": "SCMP_CMP_EQ" })
 }
 
+fn masked(argument: u32, mask: u32, value: u32) -> Value {
+    json!({ "index": argument, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ" })
+}
+
 fn none_of(argument: u32, flags: u32) -> Value {
-    json!({ "index": argument, "value": flags, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" })
+    masked(argument, flags, 0)
 }
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ pub(crate) use run::{make_group, not_executed, standard_input};
 #[cfg(feature = "bwrap")]
 pub(crate) use seccomp_filter::Filters;
 #[cfg(feature = "bwrap")]
+pub(crate) use sys::with_streams_alone;
+#[cfg(feature = "bwrap")]
 pub(crate) use verdict::judge;
 #[cfg(feature = "bwrap")]
 pub(crate) use wire::{Ended, RootPlan};

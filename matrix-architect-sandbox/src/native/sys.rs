@@ -188,6 +188,16 @@ pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
 }
 
+/// Has a program start with its streams alone, whatever else this process has open and forgot to
+/// mark.
+#[cfg(feature = "bwrap")]
+pub(crate) fn with_streams_alone(program: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: between fork and exec it makes one system call, which takes no lock and allocates
+    // nothing.
+    unsafe { program.pre_exec(|| close_on_exec_from(3)) };
+}
+
 /// Closes every descriptor from `first` up.
 pub(super) fn close_from(first: u32) {
     // SAFETY: called once, before the helper has opened anything: what is open was inherited by

@@ -18,8 +18,8 @@ use matrix_architect_core::{
 };
 use matrix_architect_sandbox::docker::{DockerConfig, DockerSandbox};
 
-use super::image::{self, docker};
 use crate::alone::skip;
+use crate::image::{self, docker};
 
 /// A fresh Docker sandbox and a secret on the host.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What is left behind: after many sessions, after a flood, after the server was killed.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
     process::Stdio,
     time::{Duration, Instant},
@@ -9,30 +8,17 @@ use std::{
 
 use matrix_architect_core::{
     conformance::{files::Files, sandbox::Isolates as _},
-    id::{JobId, SessionId, TenantId},
+    id::{JobId, TenantId},
     tenant::JobRef,
-    traits::{Cancel, Command, Fence, Limits, Output, OutputStream, Sandbox as _, SessionSpec},
+    traits::{Cancel, Command, Fence, Sandbox as _},
 };
 
-use super::{
-    ground::{Ground, labelled},
+use super::ground::{Ground, labelled};
+use crate::{
+    alone::{again, is_alone},
     image::docker,
+    own::{Told, a_flood_needs_no_memory, alone, open_descriptors, runtime, spec},
 };
-use crate::alone::{again, alone, is_alone};
-
-fn spec(number: u128) -> SessionSpec {
-    let mut spec = SessionSpec::new(SessionId::from_number(number));
-    spec.limits = Limits::default().disk(64 << 20).memory(256 << 20);
-    spec
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn open_descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 #[test]
 fn many_sessions_leave_nothing_behind_and_some_are_kept_ready() {
@@ -77,42 +63,12 @@ async fn a_session_that_was_kept_ready_is_nobodys_before() {
     }
 }
 
-/// Counts and forgets.
-#[derive(Debug, Default)]
-struct Counted(u64);
-
-impl Output for Counted {
-    fn write(&mut self, _stream: OutputStream, bytes: &[u8]) {
-        self.0 += bytes.len() as u64;
-    }
-}
-
-/// The most memory this process had at once, in KiB.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn a_flood_of_output_needs_no_more_memory_than_its_cap() {
     alone("docker::leaks::a_flood_of_output_needs_no_more_memory_than_its_cap", || {
         runtime().block_on(async {
             let Some(ground) = Ground::here().await else { return };
-            let mut spec = spec(1);
-            spec.limits = spec.limits.output(1 << 20);
-            let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
-            let few = Command::shell("head -c 20M /dev/zero");
-            session.run(&few, &mut Counted::default(), &Cancel::new()).await.unwrap();
-            let before = peak();
-            let mut counted = Counted::default();
-            let flood = Command::shell("head -c 256M /dev/zero");
-            let exit = session.run(&flood, &mut counted, &Cancel::new()).await.unwrap();
-            assert_eq!(exit.output.stdout, 256 << 20);
-            assert!(counted.0 < (1 << 20) + 200);
-            let grown = peak() - before;
-            assert!(grown <= 2048, "{grown} KiB for a cap of 1024 KiB");
-            session.close().await.unwrap();
+            a_flood_needs_no_memory(&ground.sandbox, 20, 256).await;
         });
     });
 }
@@ -163,13 +119,6 @@ fn what_a_killed_server_leaves_is_reaped_and_what_lives_is_not() {
 /// Lives as a server that runs a command for ever.
 #[expect(clippy::print_stdout, reason = "the test that started this process listens")]
 async fn run_until_killed() {
-    #[derive(Debug)]
-    struct Told;
-    impl Output for Told {
-        fn write(&mut self, _stream: OutputStream, bytes: &[u8]) {
-            println!("{}", String::from_utf8_lossy(bytes));
-        }
-    }
     let ground = Ground::here().await.unwrap();
     println!("\nlabel {}", ground.sandbox.label());
     let mut spec = spec(1);

@@ -9,28 +9,14 @@ use std::{
 
 use matrix_architect_core::{
     conformance::{files::Files, sandbox::Isolates as _},
-    id::SessionId,
-    traits::{Cancel, Command, Limits, Output, OutputStream, Sandbox as _, SessionSpec},
+    traits::{Cancel, Command, Sandbox as _},
 };
 
-use super::{
-    alone::{again, alone, is_alone},
-    ground::{Ground, cgroups, children, mounts},
+use super::ground::{Ground, cgroups, children, mounts};
+use crate::{
+    alone::{again, is_alone},
+    own::{Told, a_flood_needs_no_memory, alone, open_descriptors, runtime, spec},
 };
-
-fn spec(number: u128) -> SessionSpec {
-    let mut spec = SessionSpec::new(SessionId::from_number(number));
-    spec.limits = Limits::default().disk(64 << 20).memory(256 << 20);
-    spec
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-fn open_descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 #[test]
 fn two_hundred_runs_leave_nothing_behind() {
@@ -59,41 +45,12 @@ fn two_hundred_runs_leave_nothing_behind() {
     });
 }
 
-/// Counts and forgets.
-#[derive(Debug, Default)]
-struct Counted(u64);
-
-impl Output for Counted {
-    fn write(&mut self, _stream: OutputStream, bytes: &[u8]) {
-        self.0 += bytes.len() as u64;
-    }
-}
-
-/// The most memory this process had at once, in KiB.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn a_flood_of_output_needs_no_more_memory_than_its_cap() {
     alone("native::leaks::a_flood_of_output_needs_no_more_memory_than_its_cap", || {
         runtime().block_on(async {
             let ground = Ground::with_cgroups();
-            let mut spec = spec(1);
-            spec.limits = spec.limits.output(1 << 20);
-            let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
-            session.run(&Command::shell("true"), &mut Vec::new(), &Cancel::new()).await.unwrap();
-            let before = peak();
-            let mut counted = Counted::default();
-            let flood = Command::shell("head -c 2G /dev/zero");
-            let exit = session.run(&flood, &mut counted, &Cancel::new()).await.unwrap();
-            assert_eq!(exit.output.stdout, 2 << 30);
-            assert!(counted.0 < (1 << 20) + 200);
-            let grown = peak() - before;
-            assert!(grown <= 2048, "{grown} KiB for a cap of 1024 KiB");
-            session.close().await.unwrap();
+            a_flood_needs_no_memory(&ground.sandbox, 0, 2048).await;
         });
     });
 }
@@ -130,13 +87,6 @@ fn a_killed_server_takes_its_sessions_along_and_the_next_reaps_the_rest() {
 /// Lives as a server that runs a command for ever.
 #[expect(clippy::print_stdout, reason = "the test that started this process listens")]
 async fn run_until_killed() {
-    #[derive(Debug)]
-    struct Told;
-    impl Output for Told {
-        fn write(&mut self, _stream: OutputStream, bytes: &[u8]) {
-            println!("{}", String::from_utf8_lossy(bytes));
-        }
-    }
     let ground = Ground::with_cgroups();
     println!("\nhelper {}", ground.sandbox.helper_id());
     let session = ground.sandbox.open(&Files::default(), &spec(1)).await.unwrap();

@@ -19,10 +19,8 @@ use matrix_architect_core::{
     },
 };
 
-use super::{
-    alone::{again, is_alone, skip},
-    ground::{Ground, cgroups, children},
-};
+use super::ground::{Ground, cgroups, children};
+use crate::alone::{again, is_alone, skip};
 
 const MIB: u64 = 1 << 20;
 

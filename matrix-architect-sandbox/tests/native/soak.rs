@@ -14,10 +14,8 @@ use matrix_architect_core::{
     },
 };
 
-use super::{
-    alone::alone,
-    ground::{Ground, children, mounts},
-};
+use super::ground::{Ground, children, mounts};
+use crate::own::alone;
 
 const MIB: u64 = 1 << 20;
 

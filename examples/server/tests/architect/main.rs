@@ -14,5 +14,5 @@ mod samples;
 mod sandbox;
 mod support;
 #[cfg(feature = "docker")]
-#[path = "../../../../matrix-architect-sandbox/tests/docker/image.rs"]
+#[path = "../../../../matrix-architect-sandbox/tests/common/image.rs"]
 mod test_image;

@@ -16,14 +16,6 @@ pub(crate) fn again(test: &str) -> Command {
     command
 }
 
-/// Runs `body` in a process of its own.
-pub(crate) fn alone(test: &str, body: impl FnOnce()) {
-    if is_alone() {
-        return body();
-    }
-    succeeded(&again(test).output().unwrap());
-}
-
 /// Demands that a run of this binary passed and ran something.
 pub(crate) fn succeeded(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -40,6 +32,6 @@ pub(crate) fn skip(why: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where they run")]
-fn is_set(name: &str) -> bool {
+pub(crate) fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok()
 }
