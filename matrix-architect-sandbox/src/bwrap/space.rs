@@ -3,20 +3,22 @@
 use std::path::Path;
 
 /// The bytes that files below these folders take on disk. Nothing is followed; what vanishes
-/// meanwhile counts nothing.
+/// meanwhile counts nothing. Folders may lie as deep as a command likes: what is still to be looked
+/// at is in a list, not on our stack.
 pub(super) fn used(folders: &[&Path]) -> u64 {
-    folders.iter().map(|folder| below(folder)).sum()
-}
-
-fn below(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(found) if found.is_dir() => found.blocks() * 512 + below(&entry.path()),
-        Ok(found) => found.blocks() * 512,
-        Err(_) => 0,
-    });
-    sizes.sum()
+    let mut waiting: Vec<_> = folders.iter().map(|folder| folder.to_path_buf()).collect();
+    let mut total = 0;
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(found) = entry.metadata() else { continue };
+            total += found.blocks() * 512;
+            if found.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    total
 }
 
 #[cfg(test)]

@@ -81,6 +81,9 @@ fn collect(root: &Path, what: &CollectRequest, archive: OwnedFd) -> Result<(), S
     Ok(())
 }
 
+/// Deeper folders than these are nobody's build; each level takes a descriptor and some stack.
+const MOST_LEVELS: usize = 512;
+
 /// Finds what matches, and everything below a directory that does, in path order.
 fn walk(
     directory: &OwnedFd,
@@ -90,6 +93,9 @@ fn walk(
     cap: u64,
     found: &mut BTreeSet<PathBuf>,
 ) -> Result<(), Stop> {
+    if path.components().count() > MOST_LEVELS {
+        return Err(Stop::TooLarge { what: "levels of folders", cap: MOST_LEVELS as u64 });
+    }
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
