@@ -136,7 +136,8 @@ pub struct JobConstraints {
     pub require_build: bool,
     /// Breaking changes of a public interface need no approval.
     pub allow_breaking_changes: bool,
-    /// Added lines are scanned for secrets and for text that deceives readers.
+    /// Added lines are scanned for secrets and for text that deceives readers. Without it the
+    /// built-in policy asks for approval.
     pub security_scan: bool,
     /// Percent of lines the tests must reach; a job without a coverage report then fails.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -236,7 +236,9 @@ impl Engine {
     /// change is being made public.
     pub async fn replan(&self, principal: &Principal, id: &JobId, reason: String) -> Result<Job> {
         self.act(principal, Permission::JobUpdate, id, |record| {
-            if record.state.phase == Phase::Running(Stage::Publish) {
+            // The attestation is recorded before anything is public.
+            let begun = record.job.artifact_named("attestation").is_some();
+            if begun || record.state.phase == Phase::Running(Stage::Publish) {
                 return Err(Error::new(ErrorKind::Conflict, "the change is being made public")
                     .context("job", &record.job.id));
             }

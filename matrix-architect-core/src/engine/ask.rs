@@ -40,7 +40,10 @@ impl Attempt {
             // Not the lease's word, however the approver puts it.
             Err(error) => return self.ask_later(request, &error).await,
             Ok(Answer::Pending { again_at }) => {
-                return self.wait_until(again_at.unwrap_or(request.expires_at), request).await;
+                // Another clock than ours may have said it: never at once, or this would spin.
+                let soonest = self.parts.clock.now() + self.parts.settings.backoff;
+                let again_at = again_at.map_or(request.expires_at, |at| at.max(soonest));
+                return self.wait_until(again_at, request).await;
             }
             Ok(Answer::Granted { by, comment }) => self.grant(request, by, comment).await,
             Ok(Answer::Refused { by, comment }) => {

@@ -1,6 +1,6 @@
 //! One lease of one job: stage after stage until it ends, waits or is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{sync::Mutex, time::Instant};
@@ -68,7 +68,7 @@ impl Attempt {
             let state = self.writer.state().await;
             let now = self.parts.clock.now();
             if let Some(event) = due(&state, now) {
-                self.writer.commit_as(Actor::System, vec![event]).await?;
+                Self::unless_moved(self.writer.commit_as(Actor::System, vec![event]).await)?;
                 continue;
             }
             match state.phase {
@@ -143,17 +143,18 @@ impl Attempt {
             Err(error) => vec![self.answer(stage, reason, &error).await],
         };
         let (events, keeps) = cx.with_noted(events).await;
-        let committed = self.writer.commit(events, keeps).await;
-        if Self::unless_moved(committed)? {
-            return Ok(());
+        match self.writer.commit(events, keeps).await {
+            Err(error) if is_illegal(&error) => self.give_up_if_stuck(stage, &error).await,
+            committed => committed,
         }
-        self.give_up_if_stuck(stage).await
     }
 
     /// What a stage came to was not legal. If nobody moved the job, it never will be: the stage has
     /// failed, for instance because the base moved more often than a job may be planned.
-    async fn give_up_if_stuck(&self, stage: Option<Stage>) -> Result<()> {
-        let failure = Failure::new("not_legal", "what the stage came to is not allowed any more")
+    async fn give_up_if_stuck(&self, stage: Option<Stage>, illegal: &Error) -> Result<()> {
+        let rule = illegal.source().map_or_else(|| illegal.to_string(), ToString::to_string);
+        let message = format!("what the stage came to is not allowed any more: {rule}");
+        let failure = Failure::new("not_legal", message)
             .next("look at the job's history and submit the change again");
         let event = match (self.writer.state().await.phase, stage) {
             (Phase::Running(now), Some(stage)) if now == stage => Event::Failed { stage, failure },
@@ -168,9 +169,7 @@ impl Attempt {
     pub(super) fn unless_moved(outcome: Result<()>) -> Result<bool> {
         match outcome {
             Ok(()) => Ok(true),
-            Err(error) if error.is_conflict() && error.code_str() == "illegal_transition" => {
-                Ok(false)
-            }
+            Err(error) if is_illegal(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -228,4 +227,9 @@ impl Attempt {
         };
         join_all(names.into_iter().map(seal)).await;
     }
+}
+
+/// Whether an event was refused by the rules, not by the store.
+fn is_illegal(error: &Error) -> bool {
+    error.is_conflict() && error.code_str() == "illegal_transition"
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::{
     error::Result,
     redact::Redactor,
+    release::{Publication, Release},
     secret::{Scope, Secret, SecretRef},
     traits::SecretStore,
 };
@@ -30,6 +31,22 @@ impl SeenSecrets {
     /// A redactor of all of them.
     pub(crate) fn redactor(&self) -> Redactor {
         self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What a deployer says of a release, fit to be shown. What it is undone by stays as it is.
+    pub(crate) fn redact_release(&self, release: &mut Release) {
+        let redactor = self.redactor();
+        let redact = |text: &mut String| *text = redactor.redact_str(text);
+        release.uri.as_mut().map_or((), redact);
+        if let Some(health) = &mut release.health {
+            redact(&mut health.detail);
+            health.version.as_mut().map_or((), redact);
+        }
+    }
+
+    /// What a publisher says of a publication, fit to be shown.
+    pub(crate) fn redact_publication(&self, publication: &mut Publication) {
+        publication.uri = self.redactor().redact_str(&publication.uri);
     }
 
     fn add(&self, secret: &Secret) -> Result<()> {
@@ -60,5 +77,51 @@ impl SecretStore for WatchedSecrets {
         let secret = self.inner.get(scope, reference).await?;
         self.seen.add(&secret).map_err(|error| error.context("secret", reference))?;
         Ok(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        release::{Fencing, Health, HealthStatus, ReleaseRef},
+        time::Timestamp,
+    };
+
+    #[test]
+    fn what_a_driver_says_is_shown_without_the_secrets_it_was_handed() {
+        let seen = SeenSecrets::default();
+        seen.add(&Secret::new("hunter2-hunter2")).unwrap();
+        let mut release = Release {
+            reference: ReleaseRef {
+                driver: "own".to_owned(),
+                environment: "staging".to_owned(),
+                service: "web".to_owned(),
+                version: "1".to_owned(),
+            },
+            previous: None,
+            changed: true,
+            uri: Some("https://u:hunter2-hunter2@host/".to_owned()),
+            fencing: Fencing::default(),
+            health: Some(Health {
+                status: HealthStatus::Healthy,
+                version: Some("hunter2-hunter2".to_owned()),
+                detail: "connected with hunter2-hunter2".to_owned(),
+                at: Timestamp::default(),
+            }),
+            at: Timestamp::default(),
+        };
+        seen.redact_release(&mut release);
+        let told = serde_json::to_string(&release).unwrap();
+        assert!(!told.contains("hunter2") && told.contains("connected with "), "{told}");
+        let mut publication = Publication {
+            driver: "own".to_owned(),
+            uri: "https://hunter2-hunter2@host/".to_owned(),
+            revision: "1".to_owned(),
+            changed: true,
+            at: Timestamp::default(),
+        };
+        seen.redact_publication(&mut publication);
+        assert!(!publication.uri.contains("hunter2"), "{publication:?}");
     }
 }

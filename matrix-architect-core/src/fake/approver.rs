@@ -16,6 +16,7 @@ use crate::{
     event::ApprovalRequest,
     id::{ApprovalId, PrincipalId},
     job::Job,
+    time::Timestamp,
     traits::{Answer, Approver},
 };
 
@@ -25,6 +26,8 @@ pub struct DeskApprover {
     questions: Mutex<BTreeMap<ApprovalId, Option<Answer>>>,
     faults: Mutex<VecDeque<Option<Error>>>,
     asked: AtomicUsize,
+    /// What the desk says of questions nobody has answered.
+    again_at: Mutex<Option<Timestamp>>,
 }
 
 impl DeskApprover {
@@ -51,6 +54,11 @@ impl DeskApprover {
         locked(&self.faults).push_back(None);
     }
 
+    /// Says of unanswered questions to ask again then, as a desk with another clock may.
+    pub fn postpone(&self, again_at: Timestamp) {
+        *locked(&self.again_at) = Some(again_at);
+    }
+
     /// How often it was asked, whatever it answered.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
@@ -74,6 +82,6 @@ impl Approver for DeskApprover {
         }
         let mut questions = locked(&self.questions);
         let answer = questions.entry(request.id.clone()).or_default();
-        Ok(answer.clone().unwrap_or(Answer::Pending { again_at: None }))
+        Ok(answer.clone().unwrap_or(Answer::Pending { again_at: *locked(&self.again_at) }))
     }
 }

@@ -89,10 +89,11 @@ impl<'a> Room<'a> {
         let (root, path, versions) = (String::new(), None, Mutex::default());
         let beside = Beside::new(services);
         let mut room = Self { cx, config, session, root, path, prepared, versions, beside };
-        let pwd = room.probe(["pwd"]).await?.unwrap_or_default();
+        // The shell's own words: small images have no programs of these names.
+        let pwd = room.probe(["sh", "-c", "pwd"]).await?.unwrap_or_default();
         pwd.trim_end().clone_into(&mut room.root);
         if !room.prepared.path.is_empty() {
-            let usual = room.probe(["printenv", "PATH"]).await?.unwrap_or_default();
+            let usual = room.probe(["sh", "-c", "echo \"$PATH\""]).await?.unwrap_or_default();
             room.path = Some(format!("{}:{}", room.prepared.path.join(":"), usual.trim_end()));
         }
         Ok(room)

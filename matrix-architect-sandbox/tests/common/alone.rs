@@ -12,7 +12,9 @@ pub(crate) fn is_alone() -> bool {
 /// A command that runs this test binary for one test, in which [`is_alone`] holds.
 pub(crate) fn again(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, "1");
+    command
+        .args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"])
+        .env(MARK, "1");
     command
 }
 

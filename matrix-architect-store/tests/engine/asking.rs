@@ -8,6 +8,7 @@ use matrix_architect_core::{
     id::{PrincipalId, WorkerId},
     job::{Job, JobStatus},
     policy::Decision,
+    time::Timestamp,
     traits::Cancel,
 };
 
@@ -89,6 +90,15 @@ async fn an_approver_that_says_when_is_asked_then_and_not_before() {
     assert_eq!(ready(&bench).await, 0);
     assert_eq!(bench.drive(&waiting).await.status, JobStatus::WaitingApproval);
     assert_eq!(desk.asked(), 1);
+}
+
+#[tokio::test]
+async fn an_approver_whose_clock_is_behind_is_not_asked_without_a_pause() {
+    let (bench, desk) = asking(1).await;
+    desk.postpone(Timestamp::default());
+    let waiting = bench.run(spec()).await;
+    assert_eq!((waiting.status, desk.asked()), (JobStatus::WaitingApproval, 1));
+    assert_eq!(ready(&bench).await, 0, "not at once");
 }
 
 #[tokio::test]

@@ -53,13 +53,14 @@ async fn apply(
     cx.log.line(&format!("deploying {} to {name}", release.version()));
     let request = DeployRequest { config: config.clone(), release: release.clone() };
     let applied = deployer.apply(&target::context(cx, &lock, &journal), &request).await;
-    let applied = match applied {
+    let mut applied = match applied {
         Ok(applied) => applied,
         Err(error) => {
             lock.release(cx).await;
             return Err(target::fenced(error));
         }
     };
+    cx.seen.redact_release(&mut applied);
     let health = health(cx, &name, &applied);
     let events = vec![
         Event::EvidenceRecorded(Box::new(health)),

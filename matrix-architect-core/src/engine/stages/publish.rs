@@ -123,7 +123,8 @@ async fn publish(
         cx.cancel,
         cx.log,
     );
-    let publication = publisher.publish(&context, request).await?;
+    let mut publication = publisher.publish(&context, request).await?;
+    cx.seen.redact_publication(&mut publication);
     cx.log.line(&format!("published {}", publication.uri));
     cx.writer.commit(vec![Event::Published(publication)], Vec::new()).await
 }

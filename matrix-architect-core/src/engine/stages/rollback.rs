@@ -36,7 +36,10 @@ async fn undo(cx: &StageContext<'_>, record: &JobRecord, target: &TargetState) -
     let request = RollbackRequest { config: config.clone(), failed, to };
     let undone = deployer.rollback(&target::context(cx, &lock, &journal), &request).await;
     lock.release(cx).await;
-    let undone = undone.map_err(target::fenced)?;
+    let mut undone = undone.map_err(target::fenced)?;
+    if let Some(release) = &mut undone {
+        cx.seen.redact_release(release);
+    }
     let event = Event::TargetUndone { target: target.name.clone(), release: undone };
     cx.writer.commit(vec![event], Vec::new()).await
 }

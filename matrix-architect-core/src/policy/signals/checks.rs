@@ -11,6 +11,10 @@ pub(super) fn look(scene: &Scene<'_>, seen: &mut Sightings) {
     for evidence in scene.input.evidence {
         note(evidence, scene.rules.coverage_drop, seen);
     }
+    if !scene.input.constraints.security_scan {
+        // Whoever submits a change may not decide that nobody looks for its secrets.
+        seen.note(SignalKind::ChecksLoosened, "the request turns the security scan off");
+    }
     if scene.input.evidence.is_empty() {
         seen.note(SignalKind::CheckMissing, "nothing was checked");
     } else if scene.input.constraints.security_scan {

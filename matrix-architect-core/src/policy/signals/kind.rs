@@ -60,7 +60,8 @@ signals! {
     DeceptiveText = "deceptive_text", 50, High;
     /// A dependency comes from elsewhere than the others: another host, a repository, a replacement.
     RegistryChanged = "registry_changed", 45, High;
-    /// Tool configuration asks less than before: a lint allowed, tests left out, a bar lowered.
+    /// Tool configuration asks less than before (a lint allowed, tests left out, a bar lowered), or
+    /// the request itself does without the security scan.
     ChecksLoosened = "checks_loosened", 40, High;
     /// Something new runs when the project is installed or built.
     InstallScript = "install_script", 40, High;
