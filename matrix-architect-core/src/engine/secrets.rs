@@ -36,11 +36,10 @@ impl SeenSecrets {
     /// What a deployer says of a release, fit to be shown. What it is undone by stays as it is.
     pub(crate) fn redact_release(&self, release: &mut Release) {
         let redactor = self.redactor();
-        let redact = |text: &mut String| *text = redactor.redact_str(text);
-        release.uri.as_mut().map_or((), redact);
-        if let Some(health) = &mut release.health {
-            redact(&mut health.detail);
-            health.version.as_mut().map_or((), redact);
+        let health = release.health.iter_mut();
+        let said = health.flat_map(|health| health.version.iter_mut().chain([&mut health.detail]));
+        for text in said.chain(&mut release.uri) {
+            *text = redactor.redact_str(text);
         }
     }
 
