@@ -40,6 +40,8 @@ struct State {
 struct Put {
     release: Release,
     jobs: BTreeSet<JobRef>,
+    /// Its job took it back when another was live already.
+    taken_back: bool,
 }
 
 impl MemoryDeployer {
@@ -110,7 +112,8 @@ impl State {
             health: Some(health),
             at,
         };
-        releases.push(Put { release: release.clone(), jobs: [cx.job.clone()].into() });
+        let jobs = [cx.job.clone()].into();
+        releases.push(Put { release: release.clone(), jobs, taken_back: false });
         self.writes.push(format!("apply {version}"));
         release
     }
@@ -133,14 +136,21 @@ impl State {
             }
             found => found.is_some(),
         };
+        if !changed && let Some((_live, earlier)) = releases.split_last_mut() {
+            let is_its = |put: &&mut Put| put.jobs.iter().eq([job]);
+            for put in earlier.iter_mut().filter(is_its) {
+                put.taken_back |= put.release.reference.version == *failed;
+            }
+        }
         if changed {
             let earlier = &releases[..releases.len() - 1];
             let is_wanted = |put: &Put| to.is_none_or(|to| put.release.reference.version == *to);
-            let kept = earlier.iter().rposition(is_wanted).map(|last| last + 1);
-            if to.is_some() && kept.is_none() {
+            let wanted = earlier.iter().rposition(is_wanted).map_or(0, |last| last + 1);
+            if to.is_some() && wanted == 0 {
                 return Err(Error::not_found("the release to return to is not at the target"));
             }
-            releases.truncate(kept.unwrap_or(0));
+            let kept = earlier[..wanted].iter().rposition(|put| !put.taken_back);
+            releases.truncate(kept.map_or(0, |last| last + 1));
             self.writes.push(format!("rollback {failed}"));
         }
         Ok(releases.last().map(|put| Release { changed, ..put.release.clone() }))

@@ -178,6 +178,8 @@ pub trait TrafficRouter: Debug + Send + Sync {
 ///     whichever of its attempts, and nothing else; the version alone does not tell whose it is.
 /// 14. `a_release_stays_while_another_job_relies_on_it`: a job whose apply found the release live
 ///     relies on it from then on, whoever put it there. The last job that does takes it back.
+/// 15. `what_was_taken_back_stays_away`: no rollback of another job returns to a release whose own
+///     job took it back, also if it was not live any more when that job did.
 ///
 /// # Idempotence
 /// `apply` and `rollback` may be repeated after a crash at any point and end in old or new.

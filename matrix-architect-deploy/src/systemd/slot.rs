@@ -83,7 +83,7 @@ impl State {
     }
 
     /// Whether a deployment is live for this job alone.
-    fn is_only_for(&self, job: &JobRef, slot: &Slot) -> bool {
+    pub(super) fn is_only_for(&self, job: &JobRef, slot: &Slot) -> bool {
         self.jobs(slot).iter().eq([job])
     }
 
@@ -98,9 +98,20 @@ impl State {
 
     /// The deployment that `slot` stands on, without those of this job alone.
     pub(super) fn before<'s>(&'s self, slot: &'s Slot, job: &JobRef) -> Option<&'s Slot> {
+        self.chain(slot).find(|slot| !self.is_only_for(job, slot))
+    }
+
+    /// The deployment that `slot` stands on.
+    pub(super) fn standing<'s>(&'s self, slot: &'s Slot) -> Option<&'s Slot> {
+        self.chain(slot).next()
+    }
+
+    /// What `slot` stands on, what that stands on, and so on, without what was taken back.
+    fn chain<'s>(&'s self, slot: &'s Slot) -> impl Iterator<Item = &'s Slot> {
         let previous = |slot: &Slot| slot.previous.and_then(|number| self.slot(number));
-        let mut chain = std::iter::successors(previous(slot), |(slot, _)| previous(slot));
-        chain.find(|(slot, _)| !self.is_only_for(job, slot)).map(|(slot, _)| slot)
+        std::iter::successors(previous(slot), move |(slot, _)| previous(slot))
+            .filter(|(_, how_far)| *how_far != SlotState::Undone)
+            .map(|(slot, _)| slot)
     }
 
     /// A number no deployment had.

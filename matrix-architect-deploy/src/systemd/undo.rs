@@ -37,6 +37,7 @@ pub(super) async fn rollback(
         }
     }
     if !is_meant(work, &state, live, &request.failed.version) {
+        renounce(work, &state, live, &request.failed.version).await?;
         return serving(work, live).await.map(Some);
     }
     if leave(work, &state, live).await? {
@@ -55,6 +56,17 @@ pub(super) async fn rollback(
 /// job may have deployed the same one.
 fn is_meant(work: &Work<'_>, state: &State, live: &Slot, failed: &str) -> bool {
     live.version == failed && state.jobs(live).contains(work.cx.job)
+}
+
+/// Marks what this job alone put there before the live one, so that no other job returns to it.
+async fn renounce(work: &Work<'_>, state: &State, live: &Slot, failed: &str) -> Result<()> {
+    for (slot, how_far) in &state.slots {
+        let is_its = slot.version == failed && state.is_only_for(work.cx.job, slot);
+        if is_its && slot.number < live.number && *how_far != SlotState::Undone {
+            work.host().mark(&work.place, slot.number, SlotState::Undone).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Leaves the release to the other jobs it is live for, if there are any. Whether that are who
@@ -78,23 +90,29 @@ async fn serving(work: &Work<'_>, live: &Slot) -> Result<Release> {
     Ok(work.release(live, false, verdict))
 }
 
-/// The deployment to return to; `None` for nothing.
-fn destination<'s>(state: &'s State, live: &Slot, to: Option<&str>) -> Result<Option<&'s Slot>> {
+/// The deployment to return to; `None` for nothing. What its own job took back meanwhile is passed
+/// over, for what that one stands on.
+fn destination<'s>(state: &'s State, live: &'s Slot, to: Option<&str>) -> Result<Option<&'s Slot>> {
     let previous = live.previous.and_then(|number| state.slot(number)).map(|(slot, _)| slot);
-    let Some(version) = to else {
-        return match (live.previous, previous) {
-            (Some(_), None) => Err(lost(live.previous_version.as_deref().unwrap_or("unknown"))),
-            _ => Ok(previous),
-        };
-    };
+    match (to, previous) {
+        (None, None) if live.previous.is_some() => {
+            Err(lost(live.previous_version.as_deref().unwrap_or("unknown")))
+        }
+        (Some(version), previous) if previous.is_none_or(|slot| slot.version != version) => {
+            earlier(state, live, version).map(Some)
+        }
+        _ => Ok(state.standing(live)),
+    }
+}
+
+/// The last deployment of a version before the live one that was healthy.
+fn earlier<'s>(state: &'s State, live: &Slot, version: &str) -> Result<&'s Slot> {
+    let fits = |slot: &Slot| slot.version == version && slot.number < live.number;
     let healthy_once =
         |state: SlotState| matches!(state, SlotState::Applied | SlotState::Restoring);
-    let earlier = state.slots.iter().rev().filter(|(slot, state)| {
-        slot.version == version && slot.number < live.number && healthy_once(*state)
-    });
-    let found = previous.filter(|slot| slot.version == version);
-    let found = found.or_else(|| earlier.map(|(slot, _)| slot).next());
-    found.map_or_else(|| Err(lost(version)), |slot| Ok(Some(slot)))
+    let mut slots = state.slots.iter().rev();
+    let found = slots.find(|(slot, how_far)| fits(slot) && healthy_once(*how_far));
+    found.map(|(slot, _)| slot).ok_or_else(|| lost(version))
 }
 
 fn lost(version: &str) -> Error {

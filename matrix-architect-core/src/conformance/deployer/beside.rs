@@ -92,3 +92,23 @@ pub async fn a_release_stays_while_another_job_relies_on_it(target: impl Target)
     deploying.assert_serving(Some("zero")).await;
     Ok(())
 }
+
+/// Promise 15.
+pub async fn what_was_taken_back_stays_away(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    if !deploying.rolls_back() {
+        return Ok(());
+    }
+    let before = deploying.healthy(1, "zero").await?;
+    let rejected = deploying.healthy(2, "one").await?;
+    let later = deploying.healthy(3, "two").await?;
+    for fence in [4, 5] {
+        let serves = deploying.roll_back((2, fence), &rejected).await?.expect("the later one");
+        assert_eq!((serves.reference, serves.changed), (later.reference.clone(), false));
+        deploying.assert_serving(Some("two")).await;
+    }
+    let serves = deploying.roll_back((3, 6), &later).await?.expect("the one nobody took back");
+    assert_eq!((serves.reference, serves.changed), (before.reference, true));
+    deploying.assert_serving(Some("zero")).await;
+    Ok(())
+}

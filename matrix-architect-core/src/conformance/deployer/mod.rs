@@ -16,7 +16,7 @@ pub use apply::{
 };
 pub use beside::{
     a_release_stays_while_another_job_relies_on_it, an_older_fence_is_refused,
-    another_environment_is_untouched, another_jobs_release_stays,
+    another_environment_is_untouched, another_jobs_release_stays, what_was_taken_back_stays_away,
 };
 pub use rollback::{
     a_rollback_goes_to_the_version_that_is_asked_for, a_rollback_may_be_repeated,
@@ -50,6 +50,7 @@ macro_rules! deployer_suite {
                 another_environment_is_untouched,
                 another_jobs_release_stays,
                 a_release_stays_while_another_job_relies_on_it,
+                what_was_taken_back_stays_away,
             ]
         );
     };
