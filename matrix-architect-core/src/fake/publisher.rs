@@ -16,6 +16,7 @@ use crate::{
 pub struct MemoryPublisher {
     name: &'static str,
     takes: Duration,
+    notes: bool,
     published: Mutex<BTreeMap<String, String>>,
     faults: Mutex<Vec<Error>>,
 }
@@ -30,13 +31,20 @@ impl MemoryPublisher {
     /// A place under this driver's name; `memory` by default.
     pub fn named(name: &'static str) -> Self {
         let (published, faults) = (Mutex::default(), Mutex::default());
-        Self { name, takes: Duration::ZERO, published, faults }
+        Self { name, takes: Duration::ZERO, notes: false, published, faults }
     }
 
     /// Takes that long to reach, unless it is stopped.
     #[must_use]
     pub const fn taking(mut self, time: Duration) -> Self {
         self.takes = time;
+        self
+    }
+
+    /// Writes what it does into the job's journal, before and after.
+    #[must_use]
+    pub const fn noting(mut self) -> Self {
+        self.notes = true;
         self
     }
 
@@ -71,6 +79,10 @@ impl Publisher for MemoryPublisher {
                 return Err(Error::new(ErrorKind::Cancelled, "publishing was stopped"));
             }
             () = tokio::time::sleep(self.takes) => {}
+        }
+        if self.notes {
+            cx.journal.intend(self.name).await?;
+            cx.journal.done(self.name, *request.release.bundle()).await?;
         }
         let revision = request.release.bundle().to_string();
         let mut published = locked(&self.published);

@@ -77,3 +77,13 @@ async fn a_place_that_was_out_of_reach_is_tried_again_and_the_other_is_not_chang
     assert_eq!(places(&job), ["memory", "other"]);
     assert!(!job.publications[0].changed, "it was public already");
 }
+
+#[tokio::test]
+async fn what_a_driver_notes_is_in_the_jobs_history_before_it_is_done() {
+    let other = MemoryPublisher::named("other").noting();
+    let bench = Bench::new(Plans { other, ..Plans::default() }).await;
+    let job = bench.run(for_both()).await;
+    let kinds = bench.kinds(&job).await;
+    let noted: Vec<_> = kinds.into_iter().skip_while(|kind| *kind != "step_intended").collect();
+    assert_eq!(noted, ["step_intended", "step_done", "published", "finished"]);
+}
