@@ -10,7 +10,7 @@
 ))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
-#[path = "docker/image.rs"]
+#[path = "common/image.rs"]
 mod image;
 mod judging;
 #[path = "judging/skip.rs"]
