@@ -122,7 +122,6 @@ fn copy(samples: &Path) -> TempDir {
     to
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench looks for tools where its user has them")]
 fn environment(name: &str) -> std::ffi::OsString {
     std::env::var_os(name).unwrap_or_default()
 }

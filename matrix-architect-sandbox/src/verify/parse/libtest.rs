@@ -26,7 +26,7 @@ pub(super) fn parse(stdout: &str, stderr: &str) -> Report {
 struct Binary {
     announced: u64,
     listed: TestCounts,
-    /// In the order listed; the doc tests' names still have their line.
+    /// The doc tests' names still have their line.
     failed: Vec<String>,
     /// A test whose outcome comes on a line of its own, as one thread prints it.
     pending: Option<String>,
@@ -93,6 +93,8 @@ impl Reading {
     /// Takes over what is known of the open binary's failures.
     fn give_up(&mut self) {
         let Some(mut binary) = self.open.take() else { return };
+        // Tests run side by side and are listed as they end: the same failures are to read the same.
+        binary.failed.sort_unstable();
         for listed in &binary.failed {
             let quote = binary.quoted.remove(plain_name(listed)).unwrap_or_default();
             let (name, doc_place) = doc_test(plain_name(listed));
