@@ -100,7 +100,7 @@ async fn verify(sandbox: Arc<dyn Sandbox>, project: &str, change: &str) -> Resul
         fs::write(path, op.bytes().unwrap().unwrap()).unwrap();
     }
     let constraints = JobConstraints::default();
-    let wish = Wish { sandbox, plan, constraints, ..Wish::default() };
+    let wish = Wish { sandbox, constraints, plan, ..Wish::default() };
     let outcome = wish.verify(base.path(), tree.path()).await?;
     assert!(outcome.named("security.text").passed);
     let mut answer: Vec<_> = outcome.sink.evidence().iter().map(essence).collect();
