@@ -240,6 +240,9 @@ mod tests {
         assert!(!value(&access, "https", Some("/s"), "GIT_SSH_COMMAND").contains("-i"));
         assert_eq!(value(&access, "ssh", Some("/s"), "GIT_CONFIG_VALUE_0"), "");
         assert_eq!(value(&access, "file", Some("/s"), "GIT_CONFIG_VALUE_0"), "");
+        for protocol in ["https", "ssh", "file", ""] {
+            assert_eq!(value(&access, protocol, None, "GIT_ALLOW_PROTOCOL"), protocol);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Submodules: from the same server with the secret, from any other without.
 
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
 use matrix_architect_core::ErrorKind;
 use matrix_architect_forge::Forge;
 
@@ -88,11 +90,15 @@ async fn a_submodule_that_reads_runs_or_reaches_what_it_must_not_is_refused() {
     let app = forge.repository("app.git");
     let server = forge.https();
     let (desk, place) = desk_for(&[&server]);
-    let marker = place.path().join("ran");
+    let (marker, evil) = (place.path().join("ran"), place.path().join("evil"));
+    fs::write(&evil, format!("#!/bin/sh\ntouch {}\n", marker.display())).unwrap();
+    fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let here = listener.local_addr().unwrap();
     for url in [
+        // Nothing but its scheme speaks against it.
+        format!("ext::{}", evil.display()),
         format!("ext::touch% {}", marker.display()),
         format!("file://{}", forge.repositories().join("lib.git").display()),
         forge.repositories().join("lib.git").display().to_string(),
