@@ -139,6 +139,13 @@ def program_of(pid):
     os.chmod(path, os.stat(path).st_mode & 0o7777)
 
 
+def command_line(pid):
+    try:
+        return open('/proc/%s/cmdline' % pid, 'rb').read() if pid.isdigit() else b''
+    except OSError:
+        return b''
+
+
 def loopback_down():
     fcntl.ioctl(socket.socket(2, 2), 0x8914, struct.pack('16sh22x', b'lo', 0))
 

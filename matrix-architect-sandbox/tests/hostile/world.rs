@@ -19,6 +19,9 @@ use rustix::fs::{Mode, OFlags};
 
 pub(crate) const SECRET: &str = "the host's secret";
 
+/// By what a host's process can be told by its command line.
+const MARK: &str = "architect-31536000";
+
 /// Where the leaked descriptors are: of the secret and of its directory.
 const LEAKED: [i32; 2] = [700, 701];
 
@@ -27,7 +30,6 @@ pub(crate) struct World {
     directory: tempfile::TempDir,
     victim: Child,
     watcher: Child,
-    shared: PathBuf,
     port: u16,
     _memory: Segment,
     _listeners: (TcpListener, UnixListener, UnixListener),
@@ -42,15 +44,14 @@ impl World {
         let secret = directory.path().join("secret");
         fs::write(&secret, SECRET).unwrap();
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let sleeping = || {
-            let mut sleep = Command::new("sleep");
-            sleep.arg("31536000").env("TOKEN", "secret").stdin(Stdio::null());
-            sleep.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        // They end with their input, and that with us, however we end.
+        let waiting = || {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", "read end", MARK]).env("TOKEN", "secret").stdin(Stdio::piped());
+            shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         };
-        let (victim, watcher) = (sleeping(), sleeping());
+        let (victim, watcher) = (waiting(), waiting());
         let name = SocketAddr::from_abstract_name(name_of(&victim)).unwrap();
-        let shared = Path::new("/dev/shm").join(name_of(&victim));
-        fs::write(&shared, SECRET).unwrap();
         let listeners = (
             tcp,
             UnixListener::bind(directory.path().join("socket")).unwrap(),
@@ -64,7 +65,6 @@ impl World {
             directory,
             victim,
             watcher,
-            shared,
         }
     }
 
@@ -110,7 +110,6 @@ impl Drop for World {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let _ = fs::remove_file(&self.shared);
     }
 }
 
@@ -126,21 +125,24 @@ fn leaked(path: &Path, number: i32) -> OwnedFd {
     descriptor
 }
 
-/// A segment of shared memory and a message queue, which everybody may use. Python makes them, and
+/// Shared memory by number and by name, and a message queue, which everybody may use. Python makes them, and
 /// removes them when its input ends.
 #[derive(Debug)]
 struct Segment(Child);
 
 const SEGMENT: &str = "
-import ctypes, sys
+import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 key, name = int(sys.argv[1]), sys.argv[2].encode()
 segment = libc.syscall(29, key, 4096, 0o1666)
 queue = libc.syscall(240, name, 0o102, 0o666, 0)
 assert segment >= 0 and queue >= 0, ctypes.get_errno()
 libc.syscall(91, queue, 0o666)
+shared = '/dev/shm/' + sys.argv[2]
+open(shared, 'w').write('secret')
 print('made', flush=True)
 sys.stdin.read()
+os.unlink(shared)
 libc.syscall(31, segment, 0, None)
 libc.syscall(241, name)
 ";

@@ -52,8 +52,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
         "command line of a host's process",
         Escape("MITRE ATT&CK T1057"),
         "pid namespace, fresh /proc",
-        "any(b'31536000' in open('/proc/%s/cmdline' % pid, 'rb').read() \
-         for pid in os.listdir('/proc') if pid.isdigit()) or stop()",
+        "any(b'31536000' in command_line(pid) for pid in os.listdir('/proc')) or stop()",
         Beside,
     ),
     leak(
