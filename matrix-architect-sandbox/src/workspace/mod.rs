@@ -17,6 +17,7 @@ mod links;
 mod names;
 mod pack;
 mod pieces;
+mod removal;
 mod scratch;
 mod unpack;
 mod walk;

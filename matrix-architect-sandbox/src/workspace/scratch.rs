@@ -19,7 +19,7 @@ use std::{
 use matrix_architect_core::error::Result;
 use rustix::fs::{FlockOperation, flock};
 
-use super::fault::fault;
+use super::{fault::fault, removal::remove_tree};
 
 /// Makes names unique among the scratch spaces of this process.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -132,7 +132,7 @@ impl Drop for ScratchDir {
 }
 
 fn remove(path: &Path) {
-    match std::fs::remove_dir_all(path) {
+    match remove_tree(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
