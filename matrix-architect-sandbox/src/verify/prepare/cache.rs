@@ -80,6 +80,8 @@ pub(super) struct Entry<'a> {
     cache: &'a Cache,
     key: String,
     lock: File,
+    /// Nobody else holds a share: the entry may be removed or exchanged.
+    is_ours: bool,
 }
 
 impl Cache {
@@ -102,7 +104,7 @@ impl Cache {
         let lock = open_lock(&path).map_err(|cause| failed(&path, cause))?;
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Entry { cache: self, key, lock }),
+                Ok(()) => return Ok(Entry { cache: self, key, lock, is_ours: true }),
                 Err(rustix::io::Errno::WOULDBLOCK) if cancel.is_cancelled() => {
                     return Err(cancelled());
                 }
@@ -110,7 +112,7 @@ impl Cache {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     let shared = flock(&lock, FlockOperation::NonBlockingLockShared).is_ok();
                     if shared && self.root.join("sealed").join(&key).exists() {
-                        return Ok(Entry { cache: self, key, lock });
+                        return Ok(Entry { cache: self, key, lock, is_ours: false });
                     }
                     let _ = flock(&lock, FlockOperation::Unlock);
                     tokio::time::sleep(PAUSE).await;
@@ -143,17 +145,20 @@ impl Cache {
             if now.since(used) < self.max_age && total <= self.max_bytes {
                 break;
             }
-            if self.remove(&key)? {
+            if self.remove(&key, used)? {
                 total = total.saturating_sub(bytes);
             }
         }
         Ok(())
     }
 
-    /// Removes an entry unless somebody uses it.
-    fn remove(&self, key: &str) -> io::Result<bool> {
-        let lock = open_lock(&self.root.join("locks").join(key))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+    /// Removes an entry unless somebody uses it, or did since it was looked at: who turns its lock
+    /// into a share holds none for a moment.
+    fn remove(&self, key: &str, used: Timestamp) -> io::Result<bool> {
+        let path = self.root.join("locks").join(key);
+        let lock = open_lock(&path)?;
+        let is_free = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if !is_free || last_used(&path) != used {
             return Ok(false);
         }
         remove(&self.root.join("sealed").join(key))?;
@@ -191,23 +196,40 @@ impl Entry<'_> {
         self.cache.root.join("sealed").join(&self.key)
     }
 
-    /// What is sealed under the name, if it is still what was sealed.
-    pub(super) async fn open(self, now: Timestamp) -> Result<Result<Sealed, Self>> {
+    /// What is sealed under the name, if it is still what was sealed. What is not is removed as soon
+    /// as nobody uses it.
+    pub(super) async fn open(mut self, now: Timestamp) -> Result<Result<Sealed, Self>> {
         let path = self.path();
-        let Some(seal) = read_seal(&path) else { return Ok(Err(self)) };
-        let content = path.join("content");
-        match digest(&content).await {
-            Ok((found, _)) if found == seal.content => self.share(seal, now).map(Ok),
+        let Some(seal) = read_seal(&path) else {
+            self.claim();
+            return Ok(Err(self));
+        };
+        match digest(&path.join("content")).await {
+            Ok((found, _)) if found == seal.content => return self.share(seal, now),
             _ => {
                 tracing::warn!(entry = %self.key, "fetched dependencies were changed and are fetched again");
-                remove(&path).map_err(|cause| failed(&path, cause))?;
-                Ok(Err(self))
             }
         }
+        if self.claim() {
+            remove(&path).map_err(|cause| failed(&path, cause))?;
+        }
+        Ok(Err(self))
     }
 
-    /// Seals what was fetched: on disk for good, read-only, and then under its name in one step.
+    /// Whether nobody else uses the entry from now on.
+    fn claim(&mut self) -> bool {
+        // What is refused costs us our share, too: the entry is not touched any more then.
+        self.is_ours =
+            self.is_ours || flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        self.is_ours
+    }
+
+    /// Seals what was fetched: on disk for good, read-only, and then under its name in one step. Where
+    /// others use what is there, what was fetched goes with the job.
     pub(super) async fn seal(self, tree: DirTree, seal: SealFor<'_>) -> Result<Sealed> {
+        if !self.is_ours {
+            return self.cache.keep(tree, seal).await;
+        }
         let path = self.path();
         let fetched = tree.local().unwrap_or(Path::new("")).join(OUT);
         let at = seal.at;
@@ -237,15 +259,26 @@ impl Entry<'_> {
             .map_err(|cause| Error::unexpected("sealing did not end").source(cause))?
             .map_err(broken)?;
         drop((tree, room));
-        self.share(seal, at)
+        self.share(seal, at)?.map_err(|entry| {
+            failed(&path, io::Error::other(format!("{} was removed by another process", entry.key)))
+        })
     }
 
-    fn share(self, seal: Seal, now: Timestamp) -> Result<Sealed> {
-        let content = self.path().join("content");
+    /// Lets others use the entry, too; the entry again if it was removed meanwhile.
+    fn share(mut self, seal: Seal, now: Timestamp) -> Result<Result<Sealed, Self>> {
+        let path = self.path();
+        let content = path.join("content");
         let broken = |cause: io::Error| failed(&content, cause);
         mark_used(&self.lock, now).map_err(broken)?;
         flock(&self.lock, FlockOperation::LockShared).map_err(|cause| broken(cause.into()))?;
-        Ok(Sealed { content, seal, _lock: Some(self.lock), _own: None })
+        // A lock is turned into a share by letting go of it first.
+        let is_there = read_seal(&path).is_some_and(|found| found.content == seal.content);
+        if is_there && content.is_dir() {
+            return Ok(Ok(Sealed { content, seal, _lock: Some(self.lock), _own: None }));
+        }
+        self.is_ours = false;
+        self.claim();
+        Ok(Err(self))
     }
 }
 

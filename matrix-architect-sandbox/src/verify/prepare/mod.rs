@@ -26,7 +26,7 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use matrix_architect_core::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     evidence::Evidence,
     traits::{Bind, Ids, Tree, VerifyContext},
 };
@@ -85,7 +85,7 @@ impl Preparer {
             let fetching = fetch::Fetching { cx, config: &self.config, cache: &self.cache, ids };
             let (sealed, told) = fetching.carry_out(&demand, &egress).await?;
             if let Some(sealed) = sealed {
-                prepared.add(&demand, sealed);
+                prepared.add(&demand, sealed)?;
             }
             evidence.push(told);
         }
@@ -94,7 +94,12 @@ impl Preparer {
 }
 
 impl Prepared {
-    fn add(&mut self, demand: &Demand, sealed: Arc<Sealed>) {
+    fn add(&mut self, demand: &Demand, sealed: Arc<Sealed>) -> Result<()> {
+        if !sealed.content().is_dir() {
+            return Err(Error::new(ErrorKind::Unavailable, "fetched dependencies are gone")
+                .context("path", sealed.content().display())
+                .advice("let nothing but the server remove them"));
+        }
         let offer = &demand.offer;
         let inside = |text: &str| text.replace("{place}", &demand.place());
         for (from, to) in &offer.binds {
@@ -107,5 +112,6 @@ impl Prepared {
         self.path.extend(offer.path.iter().map(|path| inside(path)));
         self.python_path.extend(offer.python_path.iter().map(|path| inside(path)));
         self.sealed.push(sealed);
+        Ok(())
     }
 }

@@ -139,3 +139,42 @@ async fn what_has_no_hashes_goes_with_its_job() {
     drop(kept);
     assert!(!content.exists());
 }
+
+#[tokio::test]
+async fn what_others_use_is_neither_removed_nor_exchanged() {
+    let ground = Ground::new(|_| {});
+    let used = ground.sealed("a", "text").await;
+    let file = used.content().join("deep/file");
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    fs::write(&file, "evil").unwrap();
+    let entry = ground.enter("a").await.open(SOME).await.unwrap().unwrap_err();
+    assert!(file.exists(), "somebody uses it");
+    let own = entry.seal(ground.fetched("fresh").await, ground.seal()).await.unwrap();
+    assert_eq!(fs::read_to_string(own.content().join("deep/file")).unwrap(), "fresh");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "evil", "it is not exchanged, either");
+    drop((own, used));
+    assert!(ground.found("a").await.is_none());
+    assert!(!file.exists(), "nobody uses it any more");
+}
+
+#[tokio::test]
+async fn what_was_used_since_it_was_looked_at_is_not_pruned() {
+    let ground = Ground::new(|_| {});
+    drop(ground.sealed("a", "text").await);
+    let looked = last_used(&ground.folder.path().join("locks/a"));
+    drop(ground.enter("a").await.open(later(1)).await.unwrap().unwrap());
+    assert!(!ground.cache.remove("a", looked).unwrap());
+    assert!(ground.found("a").await.is_some());
+}
+
+#[tokio::test]
+async fn what_was_removed_while_its_lock_became_a_share_is_fetched_again() {
+    let ground = Ground::new(|_| {});
+    let seal = ground.sealed("a", "text").await.seal.clone();
+    let entry = ground.enter("a").await;
+    remove(&entry.path()).unwrap();
+    let entry = entry.share(seal, SOME).unwrap().unwrap_err();
+    drop(entry.seal(ground.fetched("again").await, ground.seal()).await.unwrap());
+    let found = ground.found("a").await.unwrap();
+    assert_eq!(fs::read_to_string(found.content().join("deep/file")).unwrap(), "again");
+}
