@@ -11,6 +11,7 @@ mod alone;
 mod own;
 
 mod native {
+    mod descriptors;
     pub(super) mod ground;
     mod leaks;
     mod services;

@@ -50,12 +50,13 @@ pub(super) async fn run(
     check_limits(&limits)?;
     let (_turn, unfinished) = session.turn().await?;
     let (shared, bounds) = (std::sync::Arc::clone(&session.shared), limits.clone());
-    let group = make_group(move || shared.group(&bounds)).await?;
+    let mut group = make_group(move || shared.group(&bounds)).await?;
     let enforcement = super::sandbox::enforcement(Some(&group), &limits);
     if !session.spec.allow_degraded
         && let Err(refused) = refuse_absent(&enforcement)
     {
         unfinished.finish();
+        group.give_back();
         return Err(refused);
     }
     let started = Instant::now();
@@ -71,6 +72,7 @@ pub(super) async fn run(
     let summary = capped.finish(output);
     let ended = running.ended(&end)?;
     let readings = group.readings();
+    group.give_back();
     let verdict = match end.asked {
         Some(Ending::Space) if ended.status.is_none() => ExitVerdict::DiskExceeded,
         Some(Ending::Cpu) if ended.status.is_none() => ExitVerdict::CpuExceeded,

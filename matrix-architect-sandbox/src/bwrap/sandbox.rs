@@ -146,10 +146,12 @@ pub(super) fn enforcement(group: Option<&Group>, limits: &Limits) -> Vec<LimitRe
 impl Sandbox for BwrapSandbox {
     fn capabilities(&self) -> SandboxCapabilities {
         let limits = Limits::default();
-        let held = self.0.group(&limits).ok();
+        let mut held = self.0.group(&limits).ok();
+        let enforcement = enforcement(held.as_ref(), &limits);
+        held.iter_mut().for_each(Group::give_back);
         SandboxCapabilities {
             driver: "bwrap".to_owned(),
-            enforcement: enforcement(held.as_ref(), &limits),
+            enforcement,
             egress: false,
             services: false,
         }
@@ -170,8 +172,10 @@ impl Sandbox for BwrapSandbox {
         }
         let session = BwrapSession::filled(Arc::clone(&self.0), tree, spec.clone()).await?;
         if !spec.allow_degraded {
-            let held = self.0.group(&spec.limits).ok();
-            refuse_absent(&enforcement(held.as_ref(), &spec.limits))?;
+            let mut held = self.0.group(&spec.limits).ok();
+            let enforcement = enforcement(held.as_ref(), &spec.limits);
+            held.iter_mut().for_each(Group::give_back);
+            refuse_absent(&enforcement)?;
         }
         Ok(Box::new(session))
     }

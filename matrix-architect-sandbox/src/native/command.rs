@@ -131,18 +131,19 @@ const OTHERS: [(Resource, u64); 5] = [
 ];
 
 /// Bounds to `most`, or to less if there is less to have.
-fn limit_to(resource: Resource, most: u64) -> Result<(), Fault> {
+pub(super) fn limit_to(resource: Resource, most: u64) -> Result<(), Fault> {
     let had = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
     limit(resource, most.min(had))
 }
 
-fn limit(resource: Resource, most: u64) -> Result<(), Fault> {
+/// Bounds to `most`, for good.
+pub(super) fn limit(resource: Resource, most: u64) -> Result<(), Fault> {
     set(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
 /// Sets a bound and reads it back.
-fn set(resource: Resource, wanted: Rlimit) -> Result<(), Fault> {
-    let step = "bounding the command";
+pub(super) fn set(resource: Resource, wanted: Rlimit) -> Result<(), Fault> {
+    let step = "bounding a process";
     rustix::process::setrlimit(resource, wanted)
         .step(step)
         .map_err(|fault| fault.on(format!("{resource:?}")))?;

@@ -11,16 +11,30 @@ use super::{
     wire::Layer,
 };
 
-/// The filter of commands, and that of commands whose memory no cgroup bounds.
+/// The filter of commands, and those of commands whose memory no cgroup bounds: where the session's
+/// ipc namespace is bounded, and where it is not.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FilterPair {
+pub(super) struct FilterSet {
     pub(super) usual: Filters,
     pub(super) strict: Filters,
+    strictest: Filters,
 }
 
-impl FilterPair {
+impl FilterSet {
     pub(super) fn compile() -> Result<Self, Fault> {
-        Ok(Self { usual: Filters::compile()?, strict: Filters::compile_without_memory_files()? })
+        Ok(Self {
+            usual: Filters::compile()?,
+            strict: Filters::compile_without_memory_files()?,
+            strictest: Filters::compile_without_kernel_memory()?,
+        })
+    }
+
+    /// Those of one session.
+    pub(super) fn for_session(mut self, ipc_is_bounded: bool) -> Self {
+        if !ipc_is_bounded {
+            self.strict = std::mem::take(&mut self.strictest);
+        }
+        self
     }
 }
 
@@ -29,7 +43,7 @@ impl FilterPair {
 pub(super) struct Confinement {
     /// Whom commands run as on the host; themselves if the host is not root's.
     pub(super) user: Option<u32>,
-    pub(super) filters: Option<FilterPair>,
+    pub(super) filters: Option<FilterSet>,
     pub(super) landlock: Option<OwnedFd>,
     /// Layers to do without.
     pub(super) without: Vec<Layer>,
@@ -40,7 +54,7 @@ impl Confinement {
     /// session's root must stand: landlock's rules are about its places.
     pub(super) fn prepare(
         user: Option<u32>,
-        filters: Result<FilterPair, Fault>,
+        filters: Result<FilterSet, Fault>,
         without: Vec<Layer>,
         lacking: &mut Vec<(Layer, Fault)>,
     ) -> Self {

@@ -8,13 +8,16 @@
 //! It also keeps what sessions have in common: the root all of them start from, the compiled
 //! filter, and network namespaces.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd as _, IntoRawFd as _, OwnedFd},
+};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::{
     confine,
-    confinement::FilterPair,
+    confinement::FilterSet,
     fault::{Fault, Step as _},
     keeper::{self, Foundation},
     network::Network,
@@ -26,9 +29,11 @@ use super::{
 const SPARE_NETWORKS: usize = 8;
 
 /// Starts sessions until the server is gone.
-pub(super) fn serve(socket: &OwnedFd) {
+pub(super) fn serve(standard_input: OwnedFd) {
     // A server's sockets must not stay open in here after the server has closed them.
     sys::close_from(3);
+    let Ok(socket) = move_aside(standard_input) else { return };
+    let socket = &socket;
     let _ = rustix::thread::set_name(NAME);
     sys::reset_signals();
     sys::heed_children(false);
@@ -37,7 +42,7 @@ pub(super) fn serve(socket: &OwnedFd) {
     let mut helper = Helper {
         plan,
         ready,
-        filters: FilterPair::compile(),
+        filters: FilterSet::compile(),
         spare: Vec::new(),
         returned: Vec::new(),
         used: Vec::new(),
@@ -53,6 +58,16 @@ pub(super) fn serve(socket: &OwnedFd) {
 }
 
 const NAME: &std::ffi::CStr = c"arch-helper";
+
+/// Moves the server's socket away from standard input, which every process that is forked here
+/// keeps: nobody else may read or answer what the helper is told.
+fn move_aside(standard_input: OwnedFd) -> io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(&standard_input, 3)?;
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    let nothing = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?;
+    sys::place(nothing.as_fd(), standard_input.into_raw_fd())?;
+    Ok(socket)
+}
 
 /// Without root all that follows happens in a user namespace in which this process is root.
 fn own_namespace() -> Result<(), Fault> {
@@ -85,7 +100,7 @@ fn template(plan: &RootPlan) -> Result<OwnedFd, Fault> {
             match wire::receive::<Reply>(ours.as_fd()).step(step)? {
                 Some((Reply::Done, mut with)) if with.len() == 1 => Ok(with.remove(0)),
                 Some((Reply::Failed(fault), _)) => Err(fault),
-                _ => Err(Fault::new(step, &std::io::Error::other("it was ended"))),
+                _ => Err(Fault::new(step, &io::Error::other("it was ended"))),
             }
         }
     }
@@ -96,7 +111,7 @@ fn template(plan: &RootPlan) -> Result<OwnedFd, Fault> {
 struct Helper {
     plan: RootPlan,
     ready: Result<OwnedFd, Fault>,
-    filters: Result<FilterPair, Fault>,
+    filters: Result<FilterSet, Fault>,
     spare: Vec<Network>,
     /// Those of sessions that have ended, not looked at yet.
     returned: Vec<Network>,
@@ -156,19 +171,20 @@ impl Helper {
         let network = if has_network { self.network() } else { None };
         let Self { plan, ready, filters, used, .. } = self;
         let template = ready.as_ref().map_err(Clone::clone)?;
+        // The child's; made before there is one, which must not come back from here.
+        let socket = session.try_clone().step("keeping the session's socket")?;
         match sys::clone(libc::CLONE_NEWPID).step("creating the session's processes")? {
             sys::Side::Parent(child) => {
                 used.extend(network.map(|network| (network, child.pidfd)));
                 Ok(())
             }
             sys::Side::Child => {
-                let socket = session.try_clone().step("keeping the session's socket")?;
                 let network = network.map(Network::into_namespace);
                 // A session holds on to nothing of another.
                 let mut keep = vec![socket.as_fd(), template.as_fd()];
                 keep.extend(network.as_ref().map(OwnedFd::as_fd));
                 sys::close_all_but(&keep);
-                let filters = std::mem::replace(filters, Ok(FilterPair::default()));
+                let filters = std::mem::replace(filters, Ok(FilterSet::default()));
                 keeper::main(request, Foundation { socket, template, plan, network, filters })
             }
         }

@@ -49,6 +49,6 @@ pub(super) fn run_if_called_for(name: &CStr) {
         std::mem::forget(socket);
         return;
     }
-    super::helper::serve(&socket);
+    super::helper::serve(socket);
     sys::exit(0);
 }

@@ -15,16 +15,17 @@ use rustix::{
 
 use super::{
     collect,
-    confinement::{Confinement, FilterPair},
+    confinement::{Confinement, FilterSet},
+    errand,
     fault::{Fault, Step as _},
     meter::Meter,
     network,
     root::Scratch,
     seat::Seat,
     stand::{enter_namespaces, stand},
-    supervise::{self, Conclusion, Kind, Watched},
+    supervise::{Conclusion, Kind, Watched},
     sys, unpack,
-    wire::{self, Ended, OpenRequest, Reply, Request, RootPlan, RunRequest, Services},
+    wire::{self, Ended, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest, Services},
 };
 
 /// How often usage is looked at where the kernel holds no limit.
@@ -40,7 +41,7 @@ pub(super) struct Foundation<'a> {
     pub(super) plan: &'a RootPlan,
     /// A network namespace that nobody is in.
     pub(super) network: Option<OwnedFd>,
-    pub(super) filters: Result<FilterPair, Fault>,
+    pub(super) filters: Result<FilterSet, Fault>,
 }
 
 /// What a session holds on to.
@@ -77,9 +78,10 @@ impl Keeper {
         let mut without = request.without.clone();
         let mut lacking = Vec::new();
         let (scratch, proc) = stand(request, &foundation)?;
-        enter_namespaces(&proc, foundation.network.as_ref(), &mut without, &mut lacking);
-        let confinement =
-            Confinement::prepare(request.user, foundation.filters, without, &mut lacking);
+        let network = foundation.network.as_ref();
+        let ipc_is_bounded = enter_namespaces(&proc, network, &mut without, &mut lacking);
+        let filters = foundation.filters.map(|filters| filters.for_session(ipc_is_bounded));
+        let confinement = Confinement::prepare(request.user, filters, without, &mut lacking);
         let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .step("opening the session's pidfd")?;
         wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
@@ -260,7 +262,8 @@ impl Keeper {
         let meter = if run.meter {
             Meter::of_cgroup(next()?, run)
         } else {
-            Meter::of_processes(&self.proc, seat.pid(), run)?
+            let has_ipc = !self.confinement.without.contains(&Layer::Ipc);
+            Meter::of_processes(&self.proc, seat.pid(), has_ipc, run)?
         };
         Ok((stdio, meter))
     }
@@ -278,8 +281,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Runs a small piece of our own code inside the root, as the commands' user, in a process
-    /// that can be killed like a command.
+    /// Has a child do an errand.
     fn errand(
         &self,
         mut descriptors: Vec<OwnedFd>,
@@ -291,12 +293,7 @@ impl Keeper {
         let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .step("opening a pipe for the report")?;
         match sys::clone(0).step("starting a process")? {
-            sys::Side::Child => {
-                let reply =
-                    self.confinement.restrict().map_or_else(Reply::Failed, |()| errand(archive));
-                let _ = supervise::report(&answer, &reply);
-                sys::exit(0)
-            }
+            sys::Side::Child => errand::main(&self.confinement, archive, &answer, errand),
             sys::Side::Parent(child) => Ok(Watched::new(child, Kind::Errand, report)),
         }
     }

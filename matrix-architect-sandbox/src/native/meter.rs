@@ -1,6 +1,10 @@
 //! What a running command has used, where the kernel holds no limit on it.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    fs::File,
+    io::Read as _,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -26,8 +30,9 @@ pub(super) struct Meter {
 enum Source {
     /// A cgroup's own count of CPU time.
     Cgroup(OwnedFd),
-    /// `/proc` of the session, and in it the command's first process, whose descendants count.
-    Processes { proc: OwnedFd, first: libc::pid_t },
+    /// `/proc` of the session, and in it the command's first process, whose descendants count; and
+    /// whether the session has an ipc namespace of its own.
+    Processes { proc: OwnedFd, first: libc::pid_t, has_ipc: bool },
 }
 
 impl Meter {
@@ -40,10 +45,11 @@ impl Meter {
     pub(super) fn of_processes(
         proc: &OwnedFd,
         first: libc::pid_t,
+        has_ipc: bool,
         run: &RunRequest,
     ) -> Result<Self, Fault> {
         let proc = proc.try_clone().step("keeping the session's /proc")?;
-        Ok(Self::new(Source::Processes { proc, first }, run))
+        Ok(Self::new(Source::Processes { proc, first, has_ipc }, run))
     }
 
     fn new(source: Source, run: &RunRequest) -> Self {
@@ -56,21 +62,34 @@ impl Meter {
         self.ended.disk_full |= scratch.is_full();
         let mut seen = match &self.source {
             Source::Cgroup(meter) => Seen { micros: cgroup_micros(meter), ..Seen::default() },
-            Source::Processes { proc, first } => sum_descendants(proc, *first),
+            Source::Processes { proc, first, .. } => sum_descendants(proc, *first),
         };
+        let segments = self.segments();
         // Pages that several processes share are counted for each at first. Counting them fairly
         // takes the kernel a walk over all pages, so it is asked only where it matters.
         if self.memory_cap > 0
-            && seen.memory > self.memory_cap
-            && let Source::Processes { proc, first } = &self.source
+            && seen.memory + segments > self.memory_cap
+            && let Source::Processes { proc, first, .. } = &self.source
         {
             seen.memory = fair_share(proc, *first).unwrap_or(seen.memory);
         }
+        seen.memory += segments;
         self.ended.peak_memory = self.ended.peak_memory.max(seen.memory);
         self.ended.most_processes = self.ended.most_processes.max(seen.threads);
         self.cpu = self.cpu.max(seen.micros);
         self.ended.cpu_exceeded |= self.cpu_cap > 0 && seen.micros > self.cpu_cap;
         self.ended.memory_exceeded |= self.memory_cap > 0 && seen.memory > self.memory_cap;
+    }
+
+    /// Memory of the session that belongs to no process. What of it a process has in its own memory,
+    /// too, counts twice: nobody can tell how much that is.
+    fn segments(&self) -> u64 {
+        match &self.source {
+            Source::Processes { proc, has_ipc: true, .. } if self.memory_cap > 0 => {
+                shared_segments(proc)
+            }
+            _ => 0,
+        }
     }
 
     /// Whether a bound that we hold ourselves was crossed.
@@ -120,6 +139,24 @@ fn fair_share(proc: &OwnedFd, first: libc::pid_t) -> Option<u64> {
     let shares: Vec<_> = tree.iter().filter_map(|process| kilobytes(&process.pid)).collect();
     // Processes that ended meanwhile have no share; if none has one, the file is not to be had.
     (tree.is_empty() || !shares.is_empty()).then(|| shares.iter().sum::<u64>() * 1024)
+}
+
+/// The memory of this process's ipc namespace's shared segments, which live until they are removed
+/// or the session ends, whoever is attached to them.
+fn shared_segments(proc: &OwnedFd) -> u64 {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let mut text = String::new();
+    let read = rustix::fs::openat(proc, "sysvipc/shm", flags, Mode::empty())
+        .map_err(std::io::Error::from)
+        .and_then(|file| File::from(file).read_to_string(&mut text));
+    if read.is_err() { 0 } else { sum_segments(&text) }
+}
+
+/// What is in memory and in swap (`/proc/sysvipc` of `proc(5)`), after a line of titles.
+fn sum_segments(table: &str) -> u64 {
+    let (resident, swapped) = (14, 15);
+    let bytes = |line| nth_number(line, resident) + nth_number(line, swapped);
+    table.lines().skip(1).map(bytes).sum()
 }
 
 /// What one look found.
@@ -198,4 +235,18 @@ fn read_at(directory: &OwnedFd, path: &str) -> String {
     let mut text = [0_u8; 1024];
     let read = rustix::io::read(&file, &mut text).unwrap_or(0);
     String::from_utf8_lossy(&text[..read]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_summed_by_what_they_take_and_not_by_what_they_may() {
+        let table = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n\
+         0          0  1600              67108864    11    12      0  1000  1000  1000  1000          1          2          3              67108864                     0\n\
+        -5          1   600               8388608    11    12      1  1000  1000  1000  1000          1          2          3                  8192                  4096\n";
+        assert_eq!(sum_segments(table), (64 << 20) + 12_288);
+        assert_eq!(sum_segments(table.lines().next().unwrap()), 0);
+    }
 }

@@ -55,6 +55,7 @@ mod confine;
 mod confinement;
 mod doctor;
 mod door;
+mod errand;
 mod fault;
 mod helper;
 mod hook;

@@ -71,6 +71,10 @@ impl Preparation {
 /// refuses, and counts what it refused.
 const PROCESSES_BEYOND: u64 = 16;
 
+/// How many more it allows where it stands alone: who has one more wanted more than may be, while
+/// who has as many as may be did nothing wrong.
+const PROCESSES_TO_TELL: u64 = 1;
+
 fn rlimits(limits: &Limits, group: &Group) -> Rlimits {
     let processes = u64::from(limits.processes);
     let pids_are_held = group.held(Controller::Pids).is_some();
@@ -79,7 +83,7 @@ fn rlimits(limits: &Limits, group: &Group) -> Rlimits {
         cpu_seconds: limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0),
         file_size: limits.file_size,
         open_files: u64::from(limits.open_files),
-        processes: if pids_are_held { processes + PROCESSES_BEYOND } else { processes },
+        processes: processes + if pids_are_held { PROCESSES_BEYOND } else { PROCESSES_TO_TELL },
         // What one process can take between two looks of the watch.
         data: if memory_is_held { 0 } else { limits.memory.saturating_mul(2) },
     }

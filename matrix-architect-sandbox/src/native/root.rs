@@ -274,14 +274,18 @@ const IPC_BOUNDS: [(&str, &str); 3] = [
     ("sys/kernel/sem", "250 32000 32 128"),
 ];
 
-/// Bounds this process's own ipc namespace. Before Linux 6.11 only the first user namespace may;
-/// elsewhere the kernel's own bounds remain.
-pub(super) fn bound_ipc(proc: &OwnedFd) {
-    for (file, bound) in IPC_BOUNDS {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let _ = rustix::fs::openat(proc, file, flags, Mode::empty())
-            .and_then(|file| rustix::io::write(&file, bound.as_bytes()));
-    }
+/// Bounds this process's own ipc namespace, and says whether all bounds hold. Before Linux 6.11 only
+/// the first user namespace may; elsewhere the kernel's own bounds remain.
+pub(super) fn bound_ipc(proc: &OwnedFd) -> bool {
+    let hold = |(file, bound): (&str, &str)| {
+        let file = rustix::fs::openat(proc, file, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(&file, bound.as_bytes())?;
+        let mut text = [0; 64];
+        let length = rustix::io::pread(&file, &mut text, 0)?;
+        let told = String::from_utf8_lossy(&text[..length]).into_owned();
+        rustix::io::Result::Ok(told.split_ascii_whitespace().eq(bound.split(' ')))
+    };
+    IPC_BOUNDS.into_iter().filter(|one| !hold(*one).unwrap_or(false)).count() == 0
 }
 
 /// The one space of a session that can be written: a file system in memory, capped in bytes and

@@ -42,14 +42,16 @@ pub(super) async fn run(
     check_limits(&limits)?;
     let (mut turn, line, unfinished) = session.turn().await?;
     let shared = &session.shared;
-    let Prepared { group, .. } = turn.take(shared, &line, &limits).await?;
-    let enforcement = enforcement(shared, Some(&group), &limits);
+    let prepared = turn.take(shared, &line, &limits).await?;
+    let enforcement = enforcement(shared, Some(&prepared.group), &limits);
     if !session.spec.allow_degraded
         && let Err(refused) = refuse_absent(&enforcement)
     {
+        turn.put_back(prepared);
         unfinished.finish();
         return Err(refused);
     }
+    let Prepared { mut group, .. } = prepared;
     let started = Instant::now();
     let (stdout, stderr) = start(session, &line, command, &limits, &group).await?;
     turn.look_ahead(shared, &line, &limits).await;
@@ -66,6 +68,7 @@ pub(super) async fn run(
         return Err(not_executed(command, errno));
     }
     let readings = group.readings();
+    group.give_back();
     Ok(Exit {
         verdict: verdict::judge(&ended, watched.asked, readings, &limits)?,
         usage: usage(&ended, wall, readings.peak_memory),
@@ -100,7 +103,13 @@ pub(super) fn enforcement(
     reports.push(report("wall", Enforcement::Enforced, "timer and end of the pid namespace"));
     reports.push(report("cpu", Enforcement::Polled, "tree's CPU time, rlimit for each process"));
     reports.push(held(Controller::Memory).map_or_else(
-        || report("memory", Enforcement::Polled, "watch over the tree's resident memory"),
+        || {
+            report(
+                "memory",
+                Enforcement::Polled,
+                "watch over the tree's and shared segments' memory",
+            )
+        },
         |version| report("memory", Enforcement::Enforced, &by(version, "memory")),
     ));
     reports.push(held(Controller::Pids).map_or_else(

@@ -183,8 +183,10 @@ impl Users {
 impl Sandbox for NativeSandbox {
     fn capabilities(&self) -> SandboxCapabilities {
         let limits = Limits::default();
-        let held = self.0.group(&limits).ok();
+        let mut held = self.0.group(&limits).ok();
         let enforcement = run::enforcement(&self.0, held.as_ref(), &limits);
+        // Nobody was ever to join them.
+        held.iter_mut().for_each(Group::give_back);
         SandboxCapabilities {
             driver: "native".to_owned(),
             enforcement,

@@ -132,7 +132,14 @@ impl Filters {
     /// The same for where nobody counts memory that belongs to no process: without files in
     /// memory, which live as long as somebody has them open.
     pub(crate) fn compile_without_memory_files() -> Result<Self, Fault> {
-        Self::of(&[libc::SYS_memfd_create, libc::SYS_memfd_secret])
+        Self::of(MEMORY_FILES)
+    }
+
+    /// The same for where nobody bounds the ipc namespace either: without message queues and
+    /// semaphores, which are the kernel's own memory until the session ends. Shared segments are
+    /// counted by the watch over memory.
+    pub(super) fn compile_without_kernel_memory() -> Result<Self, Fault> {
+        Self::of(&[MEMORY_FILES, KERNEL_MEMORY].concat())
     }
 
     fn of(more: &[libc::c_long]) -> Result<Self, Fault> {
@@ -160,6 +167,9 @@ impl Filters {
         })
     }
 }
+
+const MEMORY_FILES: &[libc::c_long] = &[libc::SYS_memfd_create, libc::SYS_memfd_secret];
+const KERNEL_MEMORY: &[libc::c_long] = &[libc::SYS_msgget, libc::SYS_semget];
 
 /// How a program compiled from rules begins: it loads the architecture, goes on if it is the right
 /// one, and ends the process otherwise.
@@ -371,9 +381,14 @@ mod tests {
 
     #[test]
     fn every_number_is_judged_as_the_lists_say_and_soon() {
-        let strict = [libc::SYS_memfd_create, libc::SYS_memfd_secret];
-        for more in [&[][..], &strict] {
-            let Filters(program) = Filters::of(more).unwrap();
+        let strictest = [MEMORY_FILES, KERNEL_MEMORY].concat();
+        let filters = [
+            (Filters::compile(), &[][..]),
+            (Filters::compile_without_memory_files(), MEMORY_FILES),
+            (Filters::compile_without_kernel_memory(), &strictest),
+        ];
+        for (filters, more) in filters {
+            let Filters(program) = filters.unwrap();
             let edges = [X32 - 1, X32, X32 + 1, u32::MAX];
             for number in (0..2048).chain(edges) {
                 let (answer, steps) = walk(&program, number);

@@ -62,6 +62,11 @@ impl Drop for Started {
 }
 
 impl Started {
+    /// Leaves its cgroups to others, when everything in the session has ended.
+    pub(super) fn give_back(&mut self) {
+        self.group.give_back();
+    }
+
     /// The end of what it wrote.
     fn tail(&self, most: usize) -> Vec<u8> {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,14 +125,16 @@ async fn launch(
         unfinished.finish();
         return Err(refused);
     }
-    let Prepared { group, .. } = turn.take(&session.shared, &line, &limits).await?;
-    let enforcement = run::enforcement(&session.shared, Some(&group), &limits);
+    let prepared = turn.take(&session.shared, &line, &limits).await?;
+    let enforcement = run::enforcement(&session.shared, Some(&prepared.group), &limits);
     if !session.spec.allow_degraded
         && let Err(refused) = refuse_absent(&enforcement)
     {
+        turn.put_back(prepared);
         unfinished.finish();
         return Err(refused);
     }
+    let Prepared { group, .. } = prepared;
     let short = |cause: std::io::Error| {
         Error::new(ErrorKind::Unavailable, "the service's streams could not be opened")
             .source(cause)

@@ -1,6 +1,7 @@
 //! The server's side of a session.
 
 use std::{
+    io,
     os::fd::{AsFd as _, OwnedFd},
     sync::{
         Arc,
@@ -39,6 +40,9 @@ use crate::common::{Held, Unfinished, take_turn, too_large};
 
 /// How long the end of a session's processes may take.
 const END: Duration = Duration::from_secs(10);
+
+/// How long a collection may say nothing to who waits for it.
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// A session of the native sandbox.
 #[derive(Debug)]
@@ -148,10 +152,26 @@ impl Turn {
         limits: &Limits,
     ) -> Result<Prepared> {
         self.commands += 1;
-        match self.prepared.take().filter(|made| made.fits(limits)) {
-            Some(prepared) => Ok(prepared),
-            None => prepare(shared, &line.link, limits).await,
+        if let Some(prepared) = self.prepared.take_if(|made| made.fits(limits)) {
+            return Ok(prepared);
         }
+        let prepared = prepare(shared, &line.link, limits).await?;
+        // Not before: only now the session ends the seat in them.
+        self.prepared = None;
+        Ok(prepared)
+    }
+
+    /// Leaves it for a command that may have it.
+    pub(super) fn put_back(&mut self, prepared: Prepared) {
+        self.prepared = Some(prepared);
+    }
+
+    /// Leaves all cgroups to other sessions, when everything in this one has ended.
+    fn give_back(&mut self) {
+        if let Some(prepared) = &mut self.prepared {
+            prepared.group.give_back();
+        }
+        self.services.iter_mut().for_each(Started::give_back);
     }
 
     /// Makes ready for another command like the last one, in a session that has shown that it has
@@ -258,6 +278,11 @@ impl Session for NativeSession {
         let _ = self.line.link.send(&Request::Close, &[]).await;
         self.line.give_up();
         let ended = tokio::time::timeout(END, self.line.pidfd.readable()).await;
+        if ended.is_ok()
+            && let Ok(mut turn) = self.turn.try_lock()
+        {
+            turn.give_back();
+        }
         if self.shared.warm.is_used() {
             let shared = Arc::clone(&self.shared);
             // Nobody waits for it.
@@ -281,7 +306,7 @@ fn pipe_pair() -> Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|cause| no_pipe(cause.into()))
 }
 
-fn no_pipe(cause: std::io::Error) -> Error {
+fn no_pipe(cause: io::Error) -> Error {
     Error::new(ErrorKind::Unavailable, "no pipe to the sandbox session").source(cause)
 }
 
@@ -297,7 +322,8 @@ struct Collecting {
 impl Collecting {
     async fn next(mut self) -> Result<Option<(bytes::Bytes, Option<Self>)>> {
         let mut piece = bytes::BytesMut::with_capacity(64 << 10);
-        let read = self.reader.read_buf(&mut piece).await.map_err(|cause| {
+        let read = tokio::time::timeout(SILENCE, self.reader.read_buf(&mut piece));
+        let read = read.await.map_err(io::Error::from).flatten().map_err(|cause| {
             Error::new(ErrorKind::Unavailable, "the archive from the sandbox broke off")
                 .source(cause)
         })?;

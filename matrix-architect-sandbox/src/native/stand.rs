@@ -1,6 +1,9 @@
 //! How a session comes to stand: its root, and the namespaces that all its commands share.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    cell::Cell,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use super::{
     fault::{Fault, Step as _},
@@ -38,13 +41,15 @@ pub(super) fn stand(
     root::complete(request.disk, request.user, &taken)
 }
 
-/// Enters namespaces that are the session's. Those of processes and mounts are there already.
+/// Enters namespaces that are the session's. Those of processes and mounts are there already. Says
+/// whether what outlives processes in its ipc namespace is bounded.
 pub(super) fn enter_namespaces(
     proc: &OwnedFd,
     network: Option<&OwnedFd>,
     without: &mut Vec<Layer>,
     lacking: &mut Vec<(Layer, Fault)>,
-) {
+) -> bool {
+    let is_bounded = Cell::new(false);
     let mut enter = |layer, enter: &dyn Fn() -> Result<(), Fault>| {
         if !without.contains(&layer)
             && let Err(fault) = enter()
@@ -61,11 +66,12 @@ pub(super) fn enter_namespaces(
     });
     enter(Layer::Ipc, &|| {
         sys::unshare(libc::CLONE_NEWIPC).step("creating an ipc namespace")?;
-        root::bound_ipc(proc);
+        is_bounded.set(root::bound_ipc(proc));
         Ok(())
     });
     enter(Layer::HostName, &|| {
         sys::unshare(libc::CLONE_NEWUTS).step("creating a uts namespace")?;
         rustix::system::sethostname(b"sandbox").step("setting the host name")
     });
+    is_bounded.get()
 }

@@ -21,7 +21,7 @@ pub(crate) fn judge(
         status: ended.status.map(status),
         used: Duration::from_micros(ended.user_micros + ended.system_micros),
         oom: readings.oom,
-        processes_refused: readings.processes_refused || ended.most_processes >= limits.processes,
+        processes_refused: readings.processes_refused || ended.most_processes > limits.processes,
         disk_full: ended.disk_full,
         memory_exceeded: ended.memory_exceeded,
         cpu_exceeded: ended.cpu_exceeded,
@@ -70,6 +70,11 @@ mod tests {
         assert_eq!(verdict(&ended(libc::SIGKILL), oom), ExitVerdict::OutOfMemory);
         let pids = Readings { processes_refused: true, ..Readings::default() };
         assert_eq!(verdict(&ended(EXIT_1), pids), ExitVerdict::ProcessesExceeded);
+        let most = Limits::default().processes;
+        let many = |most_processes| Ended { most_processes, ..ended(EXIT_1) };
+        let seen = |many| verdict(&many, Readings::default());
+        assert_eq!(seen(many(most)), ExitVerdict::Exited(1), "as many as may be");
+        assert_eq!(seen(many(most + 1)), ExitVerdict::ProcessesExceeded);
         let full = Ended { disk_full: true, ..ended(EXIT_1) };
         assert_eq!(verdict(&full, Readings::default()), ExitVerdict::DiskExceeded);
         assert_eq!(verdict(&ended(libc::SIGXCPU), Readings::default()), ExitVerdict::CpuExceeded);

@@ -113,6 +113,15 @@ async fn refused_processes_are_told() {
 }
 
 #[tokio::test]
+async fn as_many_processes_as_may_be_are_no_excess() {
+    for ground in grounds() {
+        // The shell and five more, each long enough to be seen.
+        let line = "for i in 1 2 3 4 5; do sleep 0.3 & done; wait; exit 3";
+        assert_eq!(verdict(&ground, line, bounds().processes(6)).await, ExitVerdict::Exited(3));
+    }
+}
+
+#[tokio::test]
 async fn open_files_and_core_files_are_bounded() {
     let ground = Ground::with_cgroups();
     let mut limits = bounds();
@@ -190,4 +199,30 @@ async fn memory_that_is_watched_is_counted_fairly() {
         ExitVerdict::Exited(1),
         "no process's"
     );
+}
+
+/// Makes a shared segment of so many MiB, fills it, and lets go of it: no process has it then.
+fn leave_segment(mebibytes: u64) -> String {
+    let program = format!(
+        "import ctypes, time\n\
+         libc = ctypes.CDLL(None, use_errno=True)\n\
+         libc.shmat.restype = ctypes.c_void_p\n\
+         segment = libc.shmget(0, {mebibytes} << 20, 0o1600)\n\
+         if segment < 0: raise OSError(ctypes.get_errno(), \"refused\")\n\
+         address = libc.shmat(segment, None, 0)\n\
+         ctypes.memset(address, 1, {mebibytes} << 20)\n\
+         libc.shmdt(ctypes.c_void_p(address))\n\
+         time.sleep(1)\n"
+    );
+    format!("exec python3 -I -c '{program}'")
+}
+
+#[tokio::test]
+async fn memory_of_no_process_counts_where_memory_is_watched() {
+    let ground = Ground::without_cgroups();
+    let little = || bounds().memory(40 * MIB);
+    assert_eq!(verdict(&ground, &leave_segment(4), little()).await, ExitVerdict::Exited(0));
+    assert_eq!(verdict(&ground, &leave_segment(48), little()).await, ExitVerdict::OutOfMemory);
+    let large = verdict(&ground, &leave_segment(512), bounds()).await;
+    assert!([ExitVerdict::OutOfMemory, ExitVerdict::Exited(1)].contains(&large), "{large:?}");
 }

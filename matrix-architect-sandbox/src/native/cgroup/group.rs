@@ -123,7 +123,7 @@ impl Slot {
 /// CPU, and the last of what it frees later.
 const LEFT_BEHIND: u64 = 1 << 20;
 
-/// The cgroups of one command; given back when dropped.
+/// The cgroups of one command; removed when dropped, unless they were given back.
 #[derive(Debug)]
 pub(crate) struct Group {
     slot: Slot,
@@ -242,9 +242,18 @@ fn bound(
     }
 }
 
+impl Group {
+    /// Leaves them to be used again. Only for who knows that everybody who was to join them has
+    /// done so and ended: a process that is still on its way would join another command's.
+    pub(crate) fn give_back(&mut self) {
+        self.reserve.give_back(std::mem::take(&mut self.slot));
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
-        self.reserve.give_back(std::mem::take(&mut self.slot));
+        // Who is still on the way into them finds them gone, and does not become a command.
+        std::mem::take(&mut self.slot).remove();
     }
 }
 
@@ -303,3 +312,6 @@ fn counter(path: &Path, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
     line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
