@@ -7,6 +7,8 @@ mod command;
 #[cfg(any(feature = "bwrap", feature = "kubernetes"))]
 mod file_stream;
 mod limits;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+mod members;
 mod output;
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 mod packed;
@@ -21,6 +23,8 @@ pub(crate) use command::{check_command, not_executable, not_found};
 #[cfg(any(feature = "bwrap", feature = "kubernetes"))]
 pub(crate) use file_stream::file_stream;
 pub(crate) use limits::{check_limits, is_plain};
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+pub(crate) use members::{Member, members};
 pub(crate) use output::Capped;
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 pub(crate) use packed::{Allowance, Packed, is_wanted, parts, tree_path};

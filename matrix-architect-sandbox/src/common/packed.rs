@@ -11,7 +11,7 @@ use globset::GlobSet;
 use matrix_architect_core::{error::Result, traits::Collect};
 use tar::EntryType;
 
-use super::{stays_inside, too_large};
+use super::{Member, stays_inside, too_large};
 
 /// What an entry is to be taken as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +26,17 @@ pub(crate) enum Packed {
 
 impl Packed {
     /// `None` for what is not taken: links that lead out of the tree, and what is no file.
-    pub(crate) fn of<R: Read>(path: &Path, entry: &tar::Entry<'_, R>) -> Option<Self> {
-        match entry.header().entry_type() {
+    pub(crate) fn of<R: Read>(path: &Path, member: &Member<'_, R>) -> Option<Self> {
+        match member.header().entry_type() {
             EntryType::Regular | EntryType::Continuous => {
-                let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
-                Some(Self::File { size: entry.size(), executable })
+                let executable = member.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+                Some(Self::File { size: member.size(), executable })
             }
             EntryType::Symlink => {
-                let target = String::from_utf8(entry.link_name_bytes()?.into_owned()).ok()?;
+                let target = String::from_utf8(member.target()?.into_owned()).ok()?;
                 stays_inside(path, Path::new(&target)).then_some(Self::Link(target))
             }
-            EntryType::Link => {
-                Some(Self::Second(entry.link_name_bytes().unwrap_or_default().into_owned()))
-            }
+            EntryType::Link => Some(Self::Second(member.target().unwrap_or_default().into_owned())),
             _ => None,
         }
     }

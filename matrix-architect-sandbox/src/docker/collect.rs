@@ -31,7 +31,7 @@ use super::{
     shape::SPACE,
 };
 use crate::{
-    common::{Allowance, Packed, header, is_wanted, parts, patterns, tree_path},
+    common::{Allowance, Member, Packed, header, is_wanted, members, parts, patterns, tree_path},
     workspace::{Pieces, written},
 };
 
@@ -114,6 +114,8 @@ struct Collecting<'a> {
     taken: BTreeSet<PathBuf>,
     /// Second names of files, whose content the engine packed under the first.
     linked: BTreeSet<PathBuf>,
+    /// Whether what is asked for now was counted as a second name.
+    are_counted: bool,
     allowance: Allowance<'a>,
 }
 
@@ -131,6 +133,7 @@ impl<'a> Collecting<'a> {
             writer: tar::Builder::new(pieces),
             taken: BTreeSet::new(),
             linked: BTreeSet::new(),
+            are_counted: false,
             allowance: Allowance::of(what),
         }
     }
@@ -142,6 +145,7 @@ impl<'a> Collecting<'a> {
             }
         }
         // Asked for by itself, a second name has the content.
+        self.are_counted = true;
         for path in std::mem::take(&mut self.linked) {
             self.part(&path.to_string_lossy())?;
         }
@@ -151,25 +155,29 @@ impl<'a> Collecting<'a> {
 
     fn part(&mut self, part: &str) -> Result<()> {
         let above = Path::new(part).parent().unwrap_or_else(|| Path::new(""));
-        let mut packed = tar::Archive::new(self.source.packed(part));
-        for entry in packed.entries().map_err(cut)? {
-            let mut entry = entry.map_err(cut)?;
-            let Some(path) = inside(above, &entry.path_bytes(), part.is_empty()) else { continue };
+        self.packed(above, part.is_empty(), self.source.packed(part))
+    }
+
+    fn packed(&mut self, above: &Path, is_whole: bool, packed: impl Read) -> Result<()> {
+        let mut packed = tar::Archive::new(packed);
+        for member in members(&mut packed).map_err(cut)? {
+            let mut member = member.map_err(cut)?;
+            let Some(path) = inside(above, &member.path(), is_whole) else { continue };
             if is_wanted(self.globs, &path) && !self.taken.contains(&path) {
-                self.entry(&path, &mut entry)?;
+                self.take(&path, &mut member)?;
             }
         }
         Ok(())
     }
 
-    fn entry<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<'_, R>) -> Result<()> {
-        match Packed::of(path, entry) {
+    fn take<R: Read>(&mut self, path: &Path, member: &mut Member<'_, R>) -> Result<()> {
+        match Packed::of(path, member) {
             Some(Packed::File { size, executable }) => {
                 self.count(path)?;
                 self.allowance.bytes(size)?;
                 let mut header = header(EntryType::Regular, executable);
                 header.set_size(size);
-                self.writer.append_data(&mut header, path, entry).map_err(cut)
+                self.writer.append_data(&mut header, path, member).map_err(cut)
             }
             Some(Packed::Link(target)) => {
                 self.count(path)?;
@@ -177,8 +185,11 @@ impl<'a> Collecting<'a> {
                 self.writer.append_link(&mut header, path, target).map_err(cut)
             }
             Some(Packed::Second(_)) => {
-                self.linked.insert(path.to_owned());
-                Ok(())
+                if self.linked.insert(path.to_owned()) {
+                    self.allowance.entry()
+                } else {
+                    Ok(())
+                }
             }
             None => Ok(()),
         }
@@ -186,7 +197,7 @@ impl<'a> Collecting<'a> {
 
     fn count(&mut self, path: &Path) -> Result<()> {
         self.taken.insert(path.to_owned());
-        self.allowance.entry()
+        if self.are_counted { Ok(()) } else { self.allowance.entry() }
     }
 }
 
@@ -210,6 +221,35 @@ fn inside(above: &Path, name: &[u8], is_whole: bool) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What becomes of an archive of an engine, `what` being asked for.
+    async fn of_packed(packed: Vec<u8>, what: Collect) -> Result<()> {
+        // Nobody is asked: it has only to be there.
+        let docker = Docker::connect_with_socket("/dev/null", 1, bollard::API_DEFAULT_VERSION);
+        let (container, handle) = (String::new(), Handle::current());
+        let source = Source { docker: docker.unwrap(), container, handle };
+        let archive = written(move |pieces| {
+            let globs = patterns(&what.patterns).unwrap();
+            let mut collecting = Collecting::new(&source, &what, &globs, pieces);
+            collecting.packed(Path::new(""), true, &packed[..])
+        });
+        archive.collect(1 << 20).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn second_names_count_when_they_are_first_seen() {
+        let mut packed = tar::Builder::new(Vec::new());
+        for number in 0..5 {
+            let mut link = header(EntryType::Link, false);
+            packed.append_link(&mut link, format!("tree/{number}"), "tree/first").unwrap();
+        }
+        let packed = packed.into_inner().unwrap();
+        let mut what = Collect::new(["**"]);
+        what.max_entries = 5;
+        of_packed(packed.clone(), what.clone()).await.unwrap();
+        what.max_entries = 4;
+        assert_eq!(of_packed(packed, what).await.unwrap_err().code_str(), "too_large");
+    }
 
     #[test]
     fn entries_are_named_from_the_tree_on() {

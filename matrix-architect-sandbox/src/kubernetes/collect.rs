@@ -22,17 +22,19 @@ use tokio::{io::AsyncWriteExt as _, sync::OwnedMutexGuard};
 
 use super::{
     cluster::Cluster,
-    exec::{Buffers, Exec, cut},
+    exec::{Buffers, Exchanged, Exec, cut},
     script,
     session::{Alive, KubernetesSession},
 };
 use crate::common::{
-    Allowance, Packed, Unfinished, file_stream, header, is_wanted, parts, patterns, too_large,
-    tree_path,
+    Allowance, Member, Packed, Unfinished, file_stream, header, is_wanted, members, parts,
+    patterns, too_large, tree_path,
 };
 
 /// Bytes of the list of names at most.
 const NAMES: u64 = 256 << 20;
+/// Bytes of one name at most; many times what a path may have.
+const NAME: usize = 64 << 10;
 
 /// The archive of what is named; the session's turn is kept until it has been read or dropped.
 pub(super) async fn collect(session: &KubernetesSession, what: &Collect) -> Result<ByteStream> {
@@ -109,6 +111,9 @@ impl Collecting {
                     names.extend_from_slice(&name);
                 }
             }
+            if rest.len() > NAME {
+                return Err(too_large("bytes of a name", NAME as u64));
+            }
             if count > self.what.max_entries {
                 return Err(too_large("entries", self.what.max_entries));
             }
@@ -128,16 +133,17 @@ impl Collecting {
             .max_bytes
             .saturating_add(self.what.max_entries.saturating_mul(3072))
             .saturating_add(1 << 20);
-        let (mut left, mut early) = (cap, Vec::new());
-        for piece in names.chunks(16 << 10) {
-            exec.write_while_reading(piece, &mut buffers, |stream, bytes| {
-                if stream == OutputStream::Stdout {
-                    early.extend_from_slice(bytes);
+        let (mut left, mut names) = (cap, names);
+        // What arrives meanwhile goes into the file at once: a Pod may say much before it reads.
+        while !names.is_empty() {
+            match exec.exchange(names, &mut buffers).await? {
+                Exchanged::Taken(count) => names = &names[count..],
+                Exchanged::Said(OutputStream::Stdout, length) => {
+                    let bytes = buffers.of(OutputStream::Stdout, length);
+                    left = keep(&mut file, bytes, left, self.what.max_bytes).await?;
                 }
-            })
-            .await?;
-            left = keep(&mut file, &early, left, self.what.max_bytes).await?;
-            early.clear();
+                Exchanged::Said(..) => {}
+            }
         }
         while let Some((stream, length)) = exec.read(&mut buffers).await {
             if stream == OutputStream::Stdout {
@@ -165,11 +171,11 @@ fn rewrite(mut packed: File, what: &Collect, globs: &GlobSet) -> Result<File> {
     archive.set_ignore_zeros(true);
     let mut kept =
         Kept { allowance: Allowance::of(what), content: spool()?, end: 0, found: BTreeMap::new() };
-    for entry in archive.entries().map_err(hostile)? {
-        let mut entry = entry.map_err(hostile)?;
-        let Some(path) = inside(&entry.path_bytes()) else { continue };
+    for member in members(&mut archive).map_err(hostile)? {
+        let mut member = member.map_err(hostile)?;
+        let Some(path) = inside(&member.path()) else { continue };
         if is_wanted(globs, &path) && !kept.found.contains_key(&path) {
-            kept.entry(path, &mut entry)?;
+            kept.take(path, &mut member)?;
         }
     }
     kept.write()
@@ -193,12 +199,12 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    fn entry<R: Read>(&mut self, path: PathBuf, entry: &mut tar::Entry<'_, R>) -> Result<()> {
-        let found = match Packed::of(&path, entry) {
+    fn take<R: Read>(&mut self, path: PathBuf, member: &mut Member<'_, R>) -> Result<()> {
+        let found = match Packed::of(&path, member) {
             Some(Packed::File { size, executable }) => {
                 let at = self.end;
                 self.allowance.bytes(size)?;
-                self.end += io::copy(entry, &mut self.content).map_err(hostile)?;
+                self.end += io::copy(member, &mut self.content).map_err(hostile)?;
                 if self.end - at != size {
                     return Err(hostile(io::ErrorKind::UnexpectedEof.into()));
                 }

@@ -67,16 +67,32 @@ impl Exec {
     /// Writes all of a piece of input; what the script says meanwhile is passed on.
     pub(super) async fn write_while_reading(
         &mut self,
-        piece: &[u8],
+        mut piece: &[u8],
         buffers: &mut Buffers,
         mut pass: impl FnMut(OutputStream, &[u8]),
     ) -> Result<()> {
+        while !piece.is_empty() {
+            match self.exchange(piece, buffers).await? {
+                Exchanged::Taken(count) => piece = &piece[count..],
+                Exchanged::Said(stream, count) => pass(stream, buffers.of(stream, count)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the beginning of a piece of input or reads a piece of output, whichever comes first.
+    pub(super) async fn exchange(
+        &mut self,
+        piece: &[u8],
+        buffers: &mut Buffers,
+    ) -> Result<Exchanged> {
         let Self { stdin, stdout, stderr, status, ended, .. } = self;
-        let writing = stdin.write_all(piece);
-        tokio::pin!(writing);
         loop {
             let (stream, count) = tokio::select! {
-                written = &mut writing => return written.map_err(broken),
+                written = stdin.write(piece) => return match written {
+                    Ok(0) => Err(cut()),
+                    written => written.map(Exchanged::Taken).map_err(broken),
+                },
                 status = &mut *status, if ended.is_open() => {
                     *ended = Ended::of(status);
                     return Err(cut());
@@ -91,7 +107,7 @@ impl Exec {
             match (stream, count) {
                 (OutputStream::Stdout, 0) => *stdout = None,
                 (OutputStream::Stderr, 0) => *stderr = None,
-                _ => pass(stream, buffers.of(stream, count)),
+                _ => return Ok(Exchanged::Said(stream, count)),
             }
             // Nobody reads any more.
             if stdout.is_none() && stderr.is_none() {
@@ -167,6 +183,15 @@ impl Exec {
         said.code = self.code().await.ok_or_else(cut)?;
         Ok(said)
     }
+}
+
+/// What came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exchanged {
+    /// That many bytes of input were taken.
+    Taken(usize),
+    /// That many bytes of output arrived.
+    Said(OutputStream, usize),
 }
 
 /// What a script said.
