@@ -127,7 +127,8 @@ pub struct LimitReport {
     pub by: String,
 }
 
-/// A host directory or file shown inside, read-only.
+/// A host directory or file shown inside, read-only. Sandboxes that bind anew for each command
+/// refuse targets below the tree, the home and `/tmp`, where commands could put links in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// On the host.

@@ -140,7 +140,7 @@ mod tests {
         let argv = ["make".to_owned(), "test".to_owned()];
         let env = BTreeMap::from([("LANG".to_owned(), "C.UTF-8".to_owned())]);
         let inside = Inside { argv: &argv, env: &env, cwd: Some("sub") };
-        let vendor = Bind { source: "/srv/vendor".into(), target: "/workspace/vendor".into() };
+        let vendor = Bind { source: "/srv/vendor".into(), target: "/srv/tools".into() };
         let options = render(&root, &folders, &[vendor], inside);
         let options = String::from_utf8(options).unwrap().replace('\0', " ");
         insta::assert_snapshot!(options.replace(" --", "\n--"));

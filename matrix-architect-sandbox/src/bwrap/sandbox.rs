@@ -22,13 +22,16 @@ use matrix_architect_core::{
 
 use super::{config::BwrapConfig, session::BwrapSession};
 use crate::{
-    common::{check_limits, refuse_absent, report},
+    common::{check_fixed, check_limits, refuse_absent, report},
     native::{
-        Controller, Filters, Group, Hierarchies, Owner, RootPlan, check_binds, environment,
-        is_privileged, root,
+        Controller, Filters, Group, HOME, Hierarchies, Owner, RootPlan, TREE, check_binds,
+        environment, is_privileged, root,
     },
     workspace::Scratch,
 };
+
+/// What commands write; each command is a new bubblewrap over what the last one left there.
+const WRITABLE: [&str; 3] = [TREE, HOME, "/tmp"];
 
 /// Isolation by bubblewrap. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -160,6 +163,7 @@ impl Sandbox for BwrapSandbox {
     async fn open(&self, tree: &dyn Tree, spec: &SessionSpec) -> Result<Box<dyn Session>> {
         check_limits(&spec.limits)?;
         check_binds(&spec.binds)?;
+        check_fixed(&spec.binds, &WRITABLE)?;
         if spec.network != Network::Isolated {
             return Err(Error::new(
                 ErrorKind::Unsupported,

@@ -1,6 +1,8 @@
 //! What all sandboxes of this crate share: how requests are checked, turns are taken, output is
 //! capped, files are taken out, and layers are reported.
 
+#[cfg(any(feature = "bwrap", feature = "docker"))]
+mod binds;
 mod check;
 mod collect;
 mod command;
@@ -17,6 +19,8 @@ mod report;
 mod turn;
 mod verdict;
 
+#[cfg(any(feature = "bwrap", feature = "docker"))]
+pub(crate) use binds::check_fixed;
 pub use check::Check;
 pub(crate) use collect::{header, patterns, stays_inside, too_large};
 pub(crate) use command::{check_command, not_executable, not_found};

@@ -8,7 +8,7 @@ use matrix_architect_core::{
 };
 
 use super::shape::{SPACE, WRITABLE};
-use crate::common::is_plain;
+use crate::common::{check_fixed, is_plain};
 
 /// Refuses binds that would cover what the container needs, or show more than they name.
 ///
@@ -33,7 +33,7 @@ pub(super) fn check_binds(binds: &[Bind]) -> Result<()> {
         let message = format!("a host path cannot be shown inside: {flaw}");
         return Err(told(Error::invalid(message), bind));
     }
-    Ok(())
+    check_fixed(binds, &WRITABLE.map(|(_, place)| place))
 }
 
 fn told(error: Error, bind: &Bind) -> Error {
@@ -62,8 +62,12 @@ mod tests {
 
     #[test]
     fn binds_stay_in_their_place() {
-        assert!(check_binds(&[bind("/etc", "/home/sandbox/.cargo/registry")]).is_ok());
-        assert!(check_binds(&[bind("/etc", "/workspace/vendor")]).is_ok());
+        assert!(check_binds(&[bind("/etc", "/srv/vendor")]).is_ok());
+        assert!(check_binds(&[bind("/etc", "/home/other")]).is_ok());
+        for target in ["/home/sandbox/.cargo/registry", "/workspace/vendor", "/tmp/a"] {
+            let refused = check_binds(&[bind("/etc", target)]).unwrap_err();
+            assert_eq!(refused.code_str(), "bind_below_writable", "{target}");
+        }
         for target in ["vendor", "/a/../../b", "/", "/proc/self", "/dev", "/workspace", "/tmp"] {
             assert!(check_binds(&[bind("/etc", target)]).is_err(), "{target}");
         }

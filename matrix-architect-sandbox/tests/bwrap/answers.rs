@@ -5,7 +5,7 @@ use std::time::Duration;
 use matrix_architect_core::{
     conformance::files::Files,
     id::SessionId,
-    traits::{Cancel, Collect, Command, ExitVerdict, Limits, Sandbox, SessionSpec},
+    traits::{Bind, Cancel, Collect, Command, ExitVerdict, Limits, Sandbox, SessionSpec},
 };
 use matrix_architect_sandbox::native::{NativeConfig, NativeSandbox};
 
@@ -59,6 +59,24 @@ async fn native_and_bubblewrap_answer_alike() {
         assert_eq!(theirs.0, ours.0, "{line}: bwrap said {}, native {}", theirs.1, ours.1);
         assert_eq!(words(theirs), words(ours), "{line}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_shown_where_commands_could_put_a_link_in_the_way() {
+    let Some(ground) = Ground::find() else { return };
+    let mut spec = SessionSpec::new(SessionId::from_number(1));
+    let bind = |target: &str| Bind { source: "/usr/bin".into(), target: target.into() };
+    for target in ["/workspace/a/b", "/home/sandbox/.cargo/registry", "/tmp/a"] {
+        spec.binds = vec![bind(target)];
+        let error = ground.sandbox.open(&Files::default(), &spec).await.map(drop).unwrap_err();
+        assert_eq!(error.code_str(), "bind_below_writable", "{target}");
+    }
+    spec.binds = vec![bind("/srv/tools")];
+    let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
+    let command = Command::shell("test -x /srv/tools/env");
+    let exit = session.run(&command, &mut Vec::new(), &Cancel::new()).await.unwrap();
+    assert_eq!(exit.verdict, ExitVerdict::Exited(0));
+    session.close().await.unwrap();
 }
 
 #[tokio::test]
