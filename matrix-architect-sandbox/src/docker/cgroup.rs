@@ -32,8 +32,6 @@ pub(super) struct Counted {
     pub(super) peak_memory: u64,
     pub(super) oom_kills: u64,
     pub(super) refused_processes: u64,
-    /// Processes and threads at the moment.
-    pub(super) processes: u64,
 }
 
 impl Cgroup {
@@ -147,7 +145,6 @@ impl Cgroup {
             peak_memory: number(&self.memory.join(peak)).unwrap_or(0),
             oom_kills: entry(&self.memory.join(events), "oom_kill").unwrap_or(0),
             refused_processes: entry(&self.pids.join("pids.events"), "max").unwrap_or(0),
-            processes: number(&self.pids.join("pids.current")).unwrap_or(u64::MAX),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The shell is process 1 of the container. It waits for the line, runs the command as its child,
 //! says with a word that only we know how the command ended, and waits to be ended itself, so that
-//! what the container's cgroup counted can still be read. No signal from inside reaches process 1.
+//! what the container's cgroup counted can still be read. No signal from inside reaches process 1;
+//! what else the command may do to it ends with the container, before anything is taken out.
 
 use std::collections::BTreeMap;
 

@@ -249,14 +249,13 @@ impl<'a> Watched<'a> {
         self.seen.disk_full |= self.space.is_full();
         let group = self.cgroup.as_ref();
         let mut counted = group.map(Cgroup::counted).unwrap_or_default();
-        // The shell alone, and nobody who could write to the tree any more.
-        if !matches!(end, End::Said(_)) || counted.processes != 1 {
-            let killed = tokio::time::timeout(GRACE, self.container.kill()).await;
-            killed.map_err(|_| {
-                Error::new(ErrorKind::Unavailable, "a container does not end though it was killed")
-                    .advice("look into the log of the Docker engine")
-            })??;
-        }
+        // Also if the shell alone is left: it has the command's user, so that it may be the
+        // command's by now, and would write to the tree while files are taken out.
+        let killed = tokio::time::timeout(GRACE, self.container.kill()).await;
+        killed.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "a container does not end though it was killed")
+                .advice("look into the log of the Docker engine")
+        })??;
         counted.user = counted.user.saturating_sub(self.before.user);
         counted.system = counted.system.saturating_sub(self.before.system);
         self.seen.used = counted.user + counted.system;

@@ -1,6 +1,6 @@
 //! Every way to end is told apart.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use matrix_architect_core::{
     conformance::files::Files,
@@ -144,4 +144,52 @@ async fn codes_that_mean_something_to_a_shell_are_the_commands_own() {
     }
     let (exit, _) = ended(&ground, "kill -TERM 1; kill -KILL 1; kill -TERM $$", bounds()).await;
     assert_eq!(exit.verdict, ExitVerdict::Signalled(15), "process 1 takes no signal from inside");
+}
+
+/// Processes that sleep where a session's tree is mounted, as the host sees them.
+fn sleepers(tree: &(String, String)) -> usize {
+    let sees = |text: &str| text.lines().filter_map(mounted).any(|(place, _)| place == *tree);
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    let sleeping = processes.filter(|process| {
+        let line = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+        let mounts = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+        line.starts_with("sleep\0") && sees(&mounts)
+    });
+    sleeping.count()
+}
+
+/// Of a line of `mountinfo` the device and what of it is mounted, and where.
+fn mounted(line: &str) -> Option<((String, String), &str)> {
+    let mut fields = line.split(' ').skip(2);
+    let (device, root) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+    Some(((device, root), fields.next()?))
+}
+
+#[tokio::test]
+async fn nothing_that_could_write_lives_when_a_command_has_ended() {
+    let Some(ground) = Ground::here().await else { return };
+    let mut spec = SessionSpec::new(SessionId::from_number(1));
+    spec.limits = bounds();
+    let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
+    let (mut mounts, cancel) = (Vec::new(), Cancel::new());
+    let told = Command::new(["cat", "/proc/self/mountinfo"]);
+    session.run(&told, &mut mounts, &cancel).await.unwrap();
+    let mounts = String::from_utf8(mounts).unwrap();
+    let tree = mounts.lines().filter_map(mounted).find(|(_, at)| *at == "/workspace").unwrap().0;
+    let (sleep, mut output) = (Command::shell("sleep 2"), Vec::new());
+    let seeing = async {
+        for _ in 0..100 {
+            if sleepers(&tree) > 0 {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    };
+    let (exit, is_seen) = tokio::join!(session.run(&sleep, &mut output, &cancel), seeing);
+    assert_eq!(exit.unwrap().verdict, ExitVerdict::Exited(0));
+    assert!(is_seen, "the engine's processes are not seen from here");
+    // The shell waits by a `sleep` of its own, which would still be there.
+    assert_eq!(sleepers(&tree), 0);
+    session.close().await.unwrap();
 }
