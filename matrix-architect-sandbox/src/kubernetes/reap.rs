@@ -10,23 +10,18 @@ use matrix_architect_core::error::Result;
 
 use super::{
     cluster::Cluster,
-    phase::{Phase, phase},
     render::{BEAT, OWNER},
 };
 
 /// How many beats an owner may miss.
 const BEATS: u32 = 3;
 
-/// Deletes the Pods that have ended, and those whose owner is silent.
+/// Deletes the Pods whose owner is silent. One that has ended is no exception: its living owner may
+/// not have read yet how it ended.
 pub(super) async fn reap(cluster: &Cluster, own: &str, beat: Duration) -> Result<u64> {
-    let others: Vec<_> =
-        cluster.sessions().await?.into_iter().filter(|pod| owner(pod) != Some(own)).collect();
+    let others = cluster.sessions().await?.into_iter().filter(|pod| owner(pod) != Some(own));
+    let before: BTreeMap<_, _> = others.map(|pod| (uid(&pod), beats(&pod))).collect();
     let mut reaped = 0;
-    for pod in others.iter().filter(|pod| is_over(pod)) {
-        reaped += end(cluster, pod).await?;
-    }
-    let before: BTreeMap<_, _> =
-        others.iter().filter(|pod| !is_over(pod)).map(|pod| (uid(pod), beats(pod))).collect();
     if before.is_empty() {
         return Ok(reaped);
     }
@@ -43,10 +38,6 @@ async fn end(cluster: &Cluster, pod: &Pod) -> Result<u64> {
     let Some(name) = &pod.metadata.name else { return Ok(0) };
     cluster.delete(name).await?;
     Ok(1)
-}
-
-fn is_over(pod: &Pod) -> bool {
-    matches!(phase(pod), Phase::Ended(_))
 }
 
 fn uid(pod: &Pod) -> Option<String> {

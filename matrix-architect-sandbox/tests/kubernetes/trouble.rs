@@ -131,6 +131,27 @@ async fn orphans_are_reaped_and_the_living_are_not() {
 }
 
 #[tokio::test]
+async fn a_pod_that_has_ended_is_left_to_its_living_owner() {
+    let mut ground = Ground::new().await;
+    ground.config.lifetime = Duration::from_secs(4);
+    ground.sandbox = KubernetesSandbox::connect(ground.config.clone()).await.unwrap();
+    let session = opened(&ground).await;
+    let other = KubernetesSandbox::connect(ground.config.clone()).await.unwrap();
+    let has_ended = async || {
+        let pods = ground.pods().await.list(&kube::api::ListParams::default()).await.unwrap();
+        let phase =
+            |pod: k8s_openapi::api::core::v1::Pod| pod.status.and_then(|status| status.phase);
+        pods.items.into_iter().filter_map(phase).any(|phase| phase == "Failed")
+    };
+    while !has_ended().await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(other.reap().await.unwrap(), 0, "its owner has not said how it ended");
+    assert_eq!(names(&ground).await.len(), 1);
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_session_whose_owner_is_silent_is_an_orphan() {
     let ground = Ground::new().await;
     // The owner's runtime ends, and with it its heart; nobody deletes the Pod.
