@@ -36,7 +36,7 @@ pub(super) fn demand(tree: &Sources, base: &Sources) -> Option<Demand> {
     if foreign.peek().is_none() || tree.text("package.json").is_none() {
         return None;
     }
-    let hashed = foreign.all(|(_, package)| package.integrity.is_some());
+    let hashed = foreign.all(|(_, package)| package.integrity.as_deref().is_some_and(is_hash));
     let own = |name: &'static str| tree.named(name);
     let mut files = Files::default();
     files.extend(own("package.json").chain(own(lock_name)));
@@ -60,4 +60,22 @@ pub(super) fn demand(tree: &Sources, base: &Sources) -> Option<Demand> {
             ..Offer::default()
         },
     })
+}
+
+/// Whether npm has anything to hold a package against: of the W3C's Subresource Integrity it takes
+/// the strongest hash that is one, and without any it takes every package.
+fn is_hash(integrity: &str) -> bool {
+    let known = |hash: &str| {
+        let (algorithm, digest) = hash.split_once('-')?;
+        let bytes = match algorithm {
+            "sha256" => 32_usize,
+            "sha384" => 48,
+            "sha512" => 64,
+            _ => return None,
+        };
+        let digest = digest.split('?').next()?;
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+        (digest.len() == bytes.div_ceil(3) * 4 && digest.chars().all(is_base64)).then_some(())
+    };
+    integrity.split_ascii_whitespace().any(|hash| known(hash).is_some())
 }

@@ -98,13 +98,53 @@ fn node_is_asked_where_a_module_comes_from_elsewhere() {
 }
 
 #[test]
+fn node_hashes_count_when_npm_would_hold_packages_against_them() {
+    let hashed = |integrity: &str| {
+        let lock =
+            format!(r#"{{"packages": {{"node_modules/x": {{"integrity": "{integrity}"}}}}}}"#);
+        only(&[("package.json", "{}"), ("package-lock.json", &lock)], &[]).unwrap().hashed
+    };
+    let strong = format!("sha512-{}==", "A".repeat(86));
+    assert!(hashed(&strong) && hashed(&format!("sha256-{}= {strong}", "A".repeat(43))));
+    for weak in ["", " ", "sha512-", "sha512-x", "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "none"] {
+        assert!(!hashed(weak), "{weak:?}");
+    }
+}
+
+#[test]
 fn go_is_asked_where_a_module_is_required() {
     let none = "module a\n\ngo 1.19\n";
     assert!(only(&[("go.mod", none)], &[]).is_none());
     let some = format!("{none}\nrequire example.test/b v1.0.0\n");
     assert!(!only(&[("go.mod", &some)], &[]).unwrap().hashed);
-    let sums = "example.test/b v1.0.0 h1:x\n";
+    let sums = "example.test/b v1.0.0 h1:x\nexample.test/b v1.0.0/go.mod h1:y\n";
     assert!(only(&[("go.mod", &some), ("go.sum", sums)], &[]).unwrap().hashed);
+}
+
+#[test]
+fn go_sums_count_when_every_module_has_them() {
+    let module =
+        "module a\n\ngo 1.21\n\nrequire (\n\tb.test/b v1.0.0\n\tc.test/c v1.1.0 // indirect\n)\n";
+    let sums = "b.test/b v1.0.0 h1:x\nb.test/b v1.0.0/go.mod h1:y\n\
+                c.test/c v1.1.0 h1:x\nc.test/c v1.1.0/go.mod h1:y\n";
+    let asked =
+        |module: &str, sums: &str| only(&[("go.mod", module), ("go.sum", sums)], &[]).unwrap();
+    let demand = asked(module, sums);
+    assert!(demand.hashed && demand.env.contains_key("GOSUMDB"));
+    for left_out in 0..4 {
+        let lines = sums.lines().enumerate().filter(|(number, _)| *number != left_out);
+        let fewer = lines.map(|(_, line)| format!("{line}\n")).collect::<String>();
+        let demand = asked(module, &fewer);
+        assert!(!demand.hashed && !demand.env.contains_key("GOSUMDB"), "{fewer}");
+    }
+    assert!(!asked(module, &sums.replacen("h1:x", "h2:x", 1)).hashed);
+    assert!(!asked(&module.replace("1.21", "1.16"), sums).hashed, "it does not name all it needs");
+    let replaced = format!("{module}replace c.test/c => d.test/d v1.2.0\n");
+    assert!(!asked(&replaced, sums).hashed);
+    let more = format!("{sums}d.test/d v1.2.0 h1:x\nd.test/d v1.2.0/go.mod h1:y\n");
+    assert!(asked(&replaced, &more).hashed);
+    let own = format!("{module}require e.test/e v0.0.0\nreplace e.test/e v0.0.0 => ./e\n");
+    assert!(asked(&own, sums).hashed, "what is in the tree is not fetched");
 }
 
 #[test]
