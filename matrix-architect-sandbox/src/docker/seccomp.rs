@@ -5,6 +5,8 @@
 //! It comes with each container, because an engine's own default may be an old one: that of Docker
 //! 20.10 lets vsock and `io_uring` through.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 /// Calls that are allowed whatever their arguments; of all Linux architectures.
@@ -19,7 +21,7 @@ get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid geteui
 getgroups getitimer getpeername getpgid getpgrp getpid getppid getpriority getrandom getresgid
 getresuid getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday getuid getxattr
 inotify_add_watch inotify_init inotify_init1 inotify_rm_watch io_cancel io_destroy io_getevents
-io_setup io_submit ioctl ioprio_get ioprio_set kill landlock_add_rule landlock_create_ruleset
+io_setup io_submit ioprio_get ioprio_set kill landlock_add_rule landlock_create_ruleset
 landlock_restrict_self lchown lgetxattr link linkat listen listxattr llistxattr lremovexattr
 lseek lsetxattr lstat madvise membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod
 mknodat mlock mlock2 mlockall mmap mprotect mq_getsetattr mq_notify mq_open mq_timedreceive
@@ -55,6 +57,9 @@ const NETLINK: u32 = 16;
 const NETLINK_ROUTE: u32 = 0;
 const UNIX: u32 = 1;
 
+/// Typing into the terminal of whoever looks at the output: `TIOCSTI` and `TIOCLINUX`.
+const TYPING: [u32; 2] = [0x5412, 0x541c];
+
 /// Every flag by which `clone` makes namespaces, and that of time, which only `unshare` takes.
 const NAMESPACES: u32 = 0x7e02_0000;
 const NEW_TIME: u32 = 0x80;
@@ -82,6 +87,8 @@ pub(super) fn profile() -> String {
     }
     calls.push(allow("socket", &[equal(0, NETLINK), equal(2, NETLINK_ROUTE)]));
     calls.push(allow("socketpair", &[equal(0, UNIX)]));
+    let other_requests = other_than(1, &TYPING);
+    calls.extend(other_requests.map(|request| allow("ioctl", &[request])));
     calls.extend(PERSONALITIES.map(|value| allow("personality", &[equal(0, value)])));
     calls.push(allow("clone", &[none_of(0, NAMESPACES)]));
     calls.push(allow("unshare", &[none_of(0, NAMESPACES | NEW_TIME)]));
@@ -112,6 +119,23 @@ fn masked(argument: u32, mask: u32, value: u32) -> Value {
     json!({ "index": argument, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ" })
 }
 
+/// Conditions of which every value but these meets one. Of an `ioctl` the kernel looks at 32 bits,
+/// and the engine has no inequality under a mask: each condition holds the first bits, up to one in
+/// which a value is none of these.
+fn other_than(argument: u32, values: &[u32]) -> impl Iterator<Item = Value> {
+    let mut beginnings = BTreeSet::new();
+    for value in values {
+        for mask in (0..u32::BITS).map(|bit| u32::MAX << bit) {
+            let last = mask & mask.wrapping_neg();
+            let other = (value ^ last) & mask;
+            if values.iter().all(|value| value & mask != other) {
+                beginnings.insert((mask, other));
+            }
+        }
+    }
+    beginnings.into_iter().map(move |(mask, value)| masked(argument, mask, value))
+}
+
 fn none_of(argument: u32, flags: u32) -> Value {
     masked(argument, flags, 0)
 }
@@ -133,10 +157,43 @@ mod tests {
     userfaultfd ustat vhangup vserver listmount open_tree_attr statmount
 ";
 
+    /// Whether a rule of the profile lets an `ioctl` through.
+    fn lets_through(request: u64) -> bool {
+        let profile: Value = serde_json::from_str(&profile()).unwrap();
+        let rules = profile["syscalls"].as_array().unwrap().iter();
+        let mut rules =
+            rules.filter(|rule| rule["names"].as_array().unwrap().contains(&json!("ioctl")));
+        rules.any(|rule| {
+            let argument = &rule["args"][0];
+            let (mask, value) = (argument["value"].as_u64(), argument["valueTwo"].as_u64());
+            assert_eq!(
+                (argument["index"].as_u64(), argument["op"].as_str()),
+                (Some(1), Some("SCMP_CMP_MASKED_EQ"))
+            );
+            request & mask.unwrap() == value.unwrap()
+        })
+    }
+
+    #[test]
+    fn every_request_but_typing_is_let_through() {
+        for request in TYPING.map(u64::from) {
+            for request in [request, request | 1 << 32, request | u64::MAX << 32] {
+                assert!(!lets_through(request), "{request:#x}");
+            }
+            for bit in 0..u32::BITS {
+                assert!(lets_through(request ^ 1 << bit), "{request:#x} but for bit {bit}");
+            }
+        }
+        for request in [0, 0x5401, 0x5413, 0x541b, 0x8004_5430, 0xffff_ffff_8004_5430] {
+            assert!(lets_through(request), "{request:#x}");
+        }
+    }
+
     #[test]
     fn nothing_dangerous_is_allowed() {
         let allowed: Vec<_> = ALLOWED.split_ascii_whitespace().collect();
-        for call in DANGEROUS.split_ascii_whitespace().chain(["clone", "clone3", "socket"]) {
+        for call in DANGEROUS.split_ascii_whitespace().chain(["clone", "clone3", "ioctl", "socket"])
+        {
             assert!(!allowed.contains(&call), "{call}");
         }
         assert!(allowed.is_sorted(), "sorted, so that a reader finds a call");

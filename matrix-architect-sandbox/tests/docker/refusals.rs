@@ -142,16 +142,34 @@ async fn binds_are_shown_read_only() {
     fs::set_permissions(vendor.path(), fs::Permissions::from_mode(0o777)).unwrap();
     fs::write(vendor.path().join("crate"), "vendored").unwrap();
     let mut spec = spec();
-    spec.binds = ["/home/sandbox/.cargo/registry", "/workspace/vendor", "/srv/vendor"]
-        .map(|target| Bind { source: vendor.path().to_owned(), target: target.into() })
-        .into();
+    let bind = |target: &str| Bind { source: vendor.path().to_owned(), target: target.into() };
+    for target in ["/home/sandbox/.cargo/registry", "/workspace/vendor", "/tmp/vendor"] {
+        spec.binds = vec![bind(target)];
+        let error = ground.sandbox.open(&Files::default(), &spec).await.map(drop).unwrap_err();
+        assert_eq!(error.code_str(), "bind_below_writable", "{target}");
+    }
+    spec.binds = vec![bind("/srv/vendor"), bind("/opt/vendor")];
     let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
-    let line = "cat ~/.cargo/registry/crate vendor/crate /srv/vendor/crate && \
-                ! touch vendor/planted 2>&-";
+    let line = "cat /opt/vendor/crate /srv/vendor/crate && ! touch /srv/vendor/planted 2>&-";
     let mut output = Vec::new();
     let exit = session.run(&Command::shell(line), &mut output, &Cancel::new()).await.unwrap();
     let told = String::from_utf8_lossy(&output);
-    assert_eq!((exit.verdict, &*told), (ExitVerdict::Exited(0), "vendoredvendoredvendored"));
+    assert_eq!((exit.verdict, &*told), (ExitVerdict::Exited(0), "vendoredvendored"));
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_typed_into_anybodys_terminal() {
+    let Some(ground) = Ground::here().await else { return };
+    let session = ground.sandbox.open(&Files::default(), &spec()).await.unwrap();
+    // TIOCSTI, TIOCLINUX, and as the control TCGETS, which asks a pipe what it is.
+    let script = "import fcntl\nfor request in 0x5412, 0x541c, 0x5401:\n    \
+                  try: fcntl.ioctl(0, request, b'x' * 64)\n    \
+                  except OSError as error: print(error.errno)";
+    let (mut output, cancel) = (Vec::new(), Cancel::new());
+    let typing = Command::new(["python3", "-c", script]);
+    session.run(&typing, &mut output, &cancel).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output), "1\n1\n25\n", "EPERM, EPERM, ENOTTY");
     session.close().await.unwrap();
 }
 
