@@ -17,6 +17,7 @@ use crate::{
     release::{DeploymentConfig, Publication, PublishConfig, Release},
     tenant::JobRef,
     time::Timestamp,
+    userinfo,
 };
 
 /// A job's status as clients know it.
@@ -219,6 +220,7 @@ impl JobSpec {
                 .context("field", "repo.url")
                 .advice("name them by reference in repo.credentials, such as env://GIT_TOKEN"));
         }
+        self.refuse_credentials()?;
         if let Change::Plan(plan) = &self.change {
             plan.validate()?;
         }
@@ -239,6 +241,24 @@ impl JobSpec {
                 "deployments",
                 "two deployments have the same driver, environment and service",
             );
+        }
+        Ok(())
+    }
+
+    /// No secret is stored with the settings of a driver. The URL is not repeated.
+    fn refuse_credentials(&self) -> Result<()> {
+        let deployments = self.deployments.iter().map(|one| &one.config).enumerate();
+        let publish = self.publish.iter().map(|one| &one.config).enumerate();
+        let all = deployments.map(|one| ("deployments", one));
+        for (list, (number, settings)) in all.chain(publish.map(|one| ("publish", one))) {
+            if let Some(place) = userinfo::place(settings) {
+                return Err(Error::invalid("a URL in a driver's settings holds credentials")
+                    .code("credentials_in_url")
+                    .context("field", format!("{list}[{number}].config{place}"))
+                    .advice(
+                        "take them out and name a secret by reference, such as env://GIT_TOKEN",
+                    ));
+            }
         }
         Ok(())
     }

@@ -63,5 +63,6 @@ pub mod secret;
 pub mod tenant;
 pub mod time;
 pub mod traits;
+mod userinfo;
 
 pub use error::{Error, ErrorKind, Result};

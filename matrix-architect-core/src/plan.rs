@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     id::{Digest, GitOid},
     path::RelPath,
+    userinfo,
 };
 
 /// Where the code comes from.
@@ -85,8 +86,7 @@ impl RepoSpec {
         let Self::Git { url, .. } = self else { return false };
         let Some((scheme, rest)) = url.split_once("://") else { return false };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let Some((user, _)) = authority.rsplit_once('@') else { return false };
-        scheme.starts_with("http") || user.contains(':')
+        userinfo::is_in(scheme, authority)
     }
 
     /// The repository as a URI, for evidence; never with credentials.
@@ -390,7 +390,14 @@ mod tests {
             credentials: None,
             submodules: false,
         };
-        for url in ["https://u:p@h/r", "https://token@h/r", "ssh://u:p@h/r", "http://a@b:1@h/"] {
+        for url in [
+            "https://u:p@h/r",
+            "https://token@h/r",
+            "HTTPS://token@h/r",
+            "Git+Https://token@h/r",
+            "ssh://u:p@h/r",
+            "http://a@b:1@h/",
+        ] {
             assert!(git(url).has_credentials(), "{url}");
         }
         for url in ["https://h/r@1", "ssh://git@h/r", "git@h:r", "file:///srv/a@b", "https://h?a@b"]
