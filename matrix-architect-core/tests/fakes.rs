@@ -130,7 +130,9 @@ impl Target for InMemory<MemoryDeployer> {
     }
 
     fn broken_config(&self) -> (DeploymentConfig, &'static str) {
-        unreachable!("the fake reads no settings")
+        let mut config = self.config("staging");
+        config.config.insert("root".to_owned(), "/srv".into());
+        (config, "root")
     }
 
     fn bundle(&self, label: &str, _sample: Sample) -> Bytes {
@@ -166,6 +168,8 @@ mod deployer {
             a_rollback_may_be_repeated,
             a_rollback_goes_to_the_version_that_is_asked_for,
             an_older_fence_is_refused,
+            a_broken_config_is_invalid,
+            a_check_refuses_what_an_apply_would,
             another_environment_is_untouched,
             another_jobs_release_stays,
         ]

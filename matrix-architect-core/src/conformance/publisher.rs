@@ -40,6 +40,7 @@ macro_rules! publisher_suite {
                 a_lost_lease_publishes_nothing,
                 a_damaged_artifact_is_never_published,
                 a_broken_config_is_invalid,
+                a_check_refuses_what_a_publish_would,
                 a_cancelled_publish_leaves_nothing_half_done,
             ]
         );
@@ -244,6 +245,21 @@ pub async fn a_broken_config_is_invalid(place: impl Place) -> Result<()> {
     let (config, field) = publishing.place.broken_config();
     let error = refused(publishing.publish_with(&config, &sample).await, ErrorKind::Invalid);
     assert_eq!(error.context_value("field"), Some(field), "{error}");
+    assert_eq!(publishing.place.fingerprint().await, before, "nothing was touched");
+    Ok(())
+}
+
+/// Promise 6.
+pub async fn a_check_refuses_what_a_publish_would(place: impl Place) -> Result<()> {
+    let publishing = Publishing::at(place);
+    let (sample, _) = publishing.sample(1, "one").await?;
+    let before = publishing.place.fingerprint().await;
+    publishing.publisher.check(&publishing.place.config("first"))?;
+    let (config, _) = publishing.place.broken_config();
+    let early = refused(publishing.publisher.check(&config), ErrorKind::Invalid);
+    let late = refused(publishing.publish_with(&config, &sample).await, ErrorKind::Invalid);
+    assert_eq!(early.context_value("field"), late.context_value("field"), "{early}");
+    assert_eq!(early.code_str(), late.code_str(), "{early}");
     assert_eq!(publishing.place.fingerprint().await, before, "nothing was touched");
     Ok(())
 }

@@ -49,19 +49,16 @@ impl Engine {
     ///
     /// # Errors
     /// `Denied` without `job:create`, `job:execute` and the permission for each environment,
-    /// `Invalid` for a broken spec or an unknown driver, `AlreadyExists` if the idempotency key
-    /// was used for something else.
+    /// `Invalid` for a broken spec or an unknown driver, whatever a driver says of settings that it
+    /// does not take, `AlreadyExists` if the idempotency key was used for something else.
     pub async fn submit(&self, principal: &Principal, spec: JobSpec) -> Result<Job> {
         principal.require(Permission::JobCreate)?;
         principal.require(Permission::JobExecute)?;
         spec.validate()?;
         for deployment in &spec.deployments {
             principal.require(Permission::to_deploy(&deployment.environment))?;
-            self.0.deployer(deployment.driver())?;
         }
-        for publish in &spec.publish {
-            self.0.publisher(&publish.driver)?;
-        }
+        self.0.check_settings(&spec)?;
         let parts = &self.0;
         let id = JobId::from_number(parts.ids.next());
         let job = JobRef::new(principal.tenant.clone(), id);

@@ -27,6 +27,7 @@ pub use worker::Worker;
 
 use crate::{
     error::{Error, Result},
+    job::JobSpec,
     pipeline::{Dispatch, JobState, Phase},
     time::Timestamp,
     traits::{
@@ -103,6 +104,17 @@ impl Parts {
 
     pub(crate) fn deployer(&self, name: &str) -> Result<&Arc<dyn Deployer>> {
         self.deployers.get(name).ok_or_else(|| unknown_driver("deployer", name, &self.deployers))
+    }
+
+    /// Asks every driver a job names whether it takes the settings it will work with.
+    pub(crate) fn check_settings(&self, spec: &JobSpec) -> Result<()> {
+        for deployment in &spec.deployments {
+            self.deployer(deployment.driver())?.check(deployment)?;
+        }
+        for publish in &spec.publish {
+            self.publisher(&publish.driver)?.check(&publish.config)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn publisher(&self, name: &str) -> Result<&Arc<dyn Publisher>> {

@@ -33,6 +33,7 @@ struct State {
     fence: BTreeMap<String, Fence>,
     faults: Vec<Error>,
     refusals: Vec<Error>,
+    closed: bool,
 }
 
 /// A release, and the jobs it is live for: who put it there, and who has found it there since.
@@ -58,6 +59,11 @@ impl MemoryDeployer {
     /// Meets this error at the next apply, before anything is touched.
     pub fn refuse_once(&self, error: Error) {
         self.lock().refusals.push(error);
+    }
+
+    /// Takes no settings from now on, as where an operator allows less than before.
+    pub fn close(&self) {
+        self.lock().closed = true;
     }
 
     /// The version that is live under [`DeploymentConfig::name`].
@@ -163,7 +169,15 @@ impl Deployer for MemoryDeployer {
         DeployCapabilities::full("memory", Fencing::Target)
     }
 
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        if self.lock().closed {
+            return Err(Error::new(ErrorKind::Denied, "the target is closed"));
+        }
+        super::only_known(&config.config, &["driver", "service"])
+    }
+
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
+        self.check(&request.config)?;
         let current = self.live(&request.config.name());
         let version = request.release.version();
         let switch = PlannedChange {
@@ -176,6 +190,7 @@ impl Deployer for MemoryDeployer {
     }
 
     async fn apply(&self, cx: &DeployContext<'_>, request: &DeployRequest) -> Result<Release> {
+        self.check(&request.config)?;
         tokio::select! {
             () = tokio::time::sleep(self.takes) => {}
             () = cx.cancel.cancelled() => {
@@ -210,6 +225,7 @@ impl Deployer for MemoryDeployer {
     }
 
     async fn health(&self, config: &DeploymentConfig, release: &ReleaseRef) -> Result<Health> {
+        self.check(config)?;
         let live = self.live(&config.name());
         let serves = live.as_deref() == Some(release.version.as_str());
         let status = if serves { HealthStatus::Healthy } else { HealthStatus::Unhealthy };

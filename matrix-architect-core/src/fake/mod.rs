@@ -32,7 +32,12 @@ mod tree;
 mod verifier;
 mod workspace;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
 
 pub use approver::DeskApprover;
 pub use artifacts::MemoryArtifacts;
@@ -52,6 +57,18 @@ pub use secrets::{FixedSecrets, NoSecrets};
 pub use tree::MemoryTree;
 pub use verifier::ScriptedVerifier;
 pub use workspace::MemoryWorkspace;
+
+use crate::error::{Error, Result};
+
+/// Refuses settings that a fake does not read.
+fn only_known(settings: &BTreeMap<String, Value>, known: &[&str]) -> Result<()> {
+    match settings.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid("the setting is not known")
+            .code("invalid_config")
+            .context("field", name.escape_debug())),
+    }
+}
 
 /// A test that panicked elsewhere has no say in what a fake remembers.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::locked;
 use crate::{
@@ -65,11 +66,16 @@ impl Publisher for MemoryPublisher {
         PublishCapabilities::new(self.name, false)
     }
 
+    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+        super::only_known(config, &["driver"])
+    }
+
     async fn publish(
         &self,
         cx: &PublishContext<'_>,
         request: &PublishRequest<'_>,
     ) -> Result<Publication> {
+        self.check(request.config)?;
         if let Some(error) = locked(&self.faults).pop() {
             return Err(error);
         }

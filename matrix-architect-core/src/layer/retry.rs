@@ -1,11 +1,12 @@
 //! Calling again what may be called again.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
@@ -234,6 +235,9 @@ impl<T: Deployer + ?Sized> Deployer for Retry<T> {
     fn capabilities(&self) -> DeployCapabilities {
         self.inner.capabilities()
     }
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        self.inner.check(config)
+    }
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
         self.config.again("preview", || self.inner.preview(request)).await
     }
@@ -268,6 +272,9 @@ impl<T: Deployer + ?Sized> Deployer for Retry<T> {
 impl<T: Publisher + ?Sized> Publisher for Retry<T> {
     fn capabilities(&self) -> PublishCapabilities {
         self.inner.capabilities()
+    }
+    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+        self.inner.check(config)
     }
     async fn publish(
         &self,

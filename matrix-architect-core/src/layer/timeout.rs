@@ -1,10 +1,11 @@
 //! Bounding how long a call takes.
 
-use std::{ops::Range, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time;
 
 use crate::{
@@ -316,6 +317,9 @@ impl<T: Deployer + ?Sized> Deployer for Timeout<T> {
     fn capabilities(&self) -> DeployCapabilities {
         self.inner.capabilities()
     }
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        self.inner.check(config)
+    }
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
         self.config.read("deployer.preview", self.inner.preview(request)).await
     }
@@ -358,6 +362,9 @@ impl<T: Deployer + ?Sized> Deployer for Timeout<T> {
 impl<T: Publisher + ?Sized> Publisher for Timeout<T> {
     fn capabilities(&self) -> PublishCapabilities {
         self.inner.capabilities()
+    }
+    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+        self.inner.check(config)
     }
     async fn publish(
         &self,

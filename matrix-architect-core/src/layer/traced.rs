@@ -1,9 +1,10 @@
 //! Saying what was called.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::Value;
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -259,6 +260,9 @@ impl<T: Deployer + ?Sized> Deployer for Traced<T> {
     fn capabilities(&self) -> DeployCapabilities {
         self.inner.capabilities()
     }
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        self.inner.check(config)
+    }
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
         let span = span!(self, "deployer", "preview", service = request.config.service());
         within(span, self.inner.preview(request)).await
@@ -300,6 +304,9 @@ impl<T: Deployer + ?Sized> Deployer for Traced<T> {
 impl<T: Publisher + ?Sized> Publisher for Traced<T> {
     fn capabilities(&self) -> PublishCapabilities {
         self.inner.capabilities()
+    }
+    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+        self.inner.check(config)
     }
     async fn publish(
         &self,

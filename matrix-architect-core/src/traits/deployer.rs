@@ -180,6 +180,7 @@ pub trait TrafficRouter: Debug + Send + Sync {
 ///     relies on it from then on, whoever put it there. The last job that does takes it back.
 /// 15. `what_was_taken_back_stays_away`: no rollback of another job returns to a release whose own
 ///     job took it back, also if it was not live any more when that job did.
+/// 16. `a_check_refuses_what_an_apply_would`, in the same words, and nothing else.
 ///
 /// # Idempotence
 /// `apply` and `rollback` may be repeated after a crash at any point and end in old or new.
@@ -190,6 +191,17 @@ pub trait TrafficRouter: Debug + Send + Sync {
 pub trait Deployer: Debug + Send + Sync + 'static {
     /// What it can do.
     fn capabilities(&self) -> DeployCapabilities;
+
+    /// Whether it takes the settings: asked when a job is submitted, and again before its first target
+    /// is touched. A deployer that reads settings reads them here, too; one that takes any has
+    /// nothing to do. It looks at the settings alone, and nowhere else.
+    ///
+    /// # Errors
+    /// What `apply` would answer to these settings, before anything is touched.
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        let _ = config;
+        Ok(())
+    }
 
     /// What an apply would do. Changes nothing.
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan>;

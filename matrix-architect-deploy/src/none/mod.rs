@@ -71,6 +71,10 @@ impl Deployer for NoneDeployer {
         capabilities
     }
 
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        check(&config.config)
+    }
+
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
         check(&request.config.config)?;
         Ok(DeployPlan::default())

@@ -18,6 +18,7 @@ use matrix_architect_core::{
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::go_on;
 use crate::{
@@ -27,7 +28,8 @@ use crate::{
 
 /// The registered name.
 const DRIVER: &str = "directory";
-const BUNDLE: &str = "bundle.tar";
+/// The bundle's name in the folder of what is published.
+pub const BUNDLE: &str = "bundle.tar";
 const MANIFEST: &str = "MANIFEST.json";
 
 /// The settings of the `directory` publisher.
@@ -80,8 +82,8 @@ impl DirectoryPublisher {
         self
     }
 
-    fn settings(&self, request: &PublishRequest<'_>) -> Result<(PathBuf, String)> {
-        let config: DirectoryConfig = settings::parse(DRIVER, request.config)?;
+    fn settings(&self, config: &BTreeMap<String, Value>) -> Result<DirectoryConfig> {
+        let config: DirectoryConfig = settings::parse(DRIVER, config)?;
         if !is_absolute(&config.path) {
             return Err(settings::wrong(DRIVER, "path", "not an absolute path")
                 .advice("give an absolute path without '..', such as /srv/releases"));
@@ -92,11 +94,8 @@ impl DirectoryPublisher {
                 .context("path", config.path.display())
                 .advice("choose a folder the operator allows, or ask the operator"));
         }
-        let name = config.name.unwrap_or_else(|| request.job.id.to_string());
-        if !is_plain_name(&name) || name == "latest" {
-            return Err(settings::wrong(DRIVER, "name", "not a plain name"));
-        }
-        Ok((config.path, name))
+        config.name.as_deref().map_or(Ok(()), check_name)?;
+        Ok(config)
     }
 
     /// All files but the bundle.
@@ -114,6 +113,13 @@ impl DirectoryPublisher {
         }
         Ok(files)
     }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if is_plain_name(name) && name != "latest" {
+        return Ok(());
+    }
+    Err(settings::wrong(DRIVER, "name", "not a plain name"))
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
@@ -135,13 +141,19 @@ impl Publisher for DirectoryPublisher {
         PublishCapabilities::new(DRIVER, true)
     }
 
+    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+        self.settings(config).map(drop)
+    }
+
     #[tracing::instrument(name = "publish.directory.publish", skip_all, fields(job = %cx.job))]
     async fn publish(
         &self,
         cx: &PublishContext<'_>,
         request: &PublishRequest<'_>,
     ) -> Result<Publication> {
-        let (path, name) = self.settings(request)?;
+        let DirectoryConfig { path, name, .. } = self.settings(request.config)?;
+        let name = name.unwrap_or_else(|| request.job.id.to_string());
+        check_name(&name)?;
         go_on(cx.cancel)?;
         let release = request.release;
         let folder = path.join(&name).join(release.version());

@@ -6,7 +6,7 @@ mod directory;
 pub mod git;
 
 #[cfg(feature = "publish-directory")]
-pub use directory::{DirectoryConfig, DirectoryPublisher};
+pub use directory::{BUNDLE, DirectoryConfig, DirectoryPublisher};
 #[cfg(feature = "publish-git")]
 pub use git::{GitConfig, GitPublisher};
 use matrix_architect_core::{

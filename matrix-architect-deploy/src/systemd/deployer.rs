@@ -115,6 +115,10 @@ impl Deployer for SystemdDeployer {
         DeployCapabilities::full(DRIVER, Fencing::Target)
     }
 
+    fn check(&self, config: &DeploymentConfig) -> Result<()> {
+        self.settings(config).map(drop)
+    }
+
     async fn preview(&self, request: &DeployRequest) -> Result<DeployPlan> {
         let (settings, place) = self.settings(&request.config)?;
         let version = request.release.version();

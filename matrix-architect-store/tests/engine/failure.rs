@@ -8,7 +8,7 @@ use matrix_architect_core::{
     id::WorkerId,
     job::{JobStatus, OnPublishFailure},
     pipeline::Stage,
-    traits::Cancel,
+    traits::{Cancel, JobQuery},
 };
 
 use crate::bench::{Bench, Plans, TARGET, author, spec};
@@ -89,6 +89,31 @@ async fn a_broken_deployment_is_taken_back() {
     assert_eq!((job.status, job.failure.unwrap().code.as_str()), (JobStatus::Failed, "unhealthy"));
     assert_eq!(bench.deployer.live(TARGET), before);
     assert!(job.releases.is_empty());
+}
+
+#[tokio::test]
+async fn settings_that_a_driver_does_not_take_never_become_a_job() {
+    let bench = Bench::new(Plans::default()).await;
+    let (mut deploys, mut publishes) = (spec(), spec());
+    deploys.deployments[0].config.insert("kepe".to_owned(), 3.into());
+    publishes.publish[0].config.insert("brnach".to_owned(), "x".into());
+    for (spec, field) in [(deploys, "kepe"), (publishes, "brnach")] {
+        let error = bench.engine.submit(&author(), spec).await.unwrap_err();
+        assert_eq!((error.kind(), error.context_value("field")), (ErrorKind::Invalid, Some(field)));
+    }
+    let jobs = bench.engine.jobs(&author(), &JobQuery::default()).await.unwrap();
+    assert!(jobs.jobs.is_empty());
+}
+
+#[tokio::test]
+async fn settings_that_are_not_taken_any_more_touch_no_target() {
+    let bench = Bench::new(Plans::default()).await;
+    let job = bench.submit(spec()).await;
+    bench.deployer.close();
+    let job = bench.drive(&job).await;
+    assert_eq!((job.status, job.current_stage), (JobStatus::Failed, Some(Stage::Deploy)));
+    assert!(!bench.kinds(&job).await.contains(&"target_intended"));
+    assert!(bench.deployer.writes().is_empty());
 }
 
 #[tokio::test]

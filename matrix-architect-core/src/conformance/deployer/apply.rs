@@ -128,6 +128,22 @@ pub async fn a_broken_config_is_invalid(target: impl Target) -> Result<()> {
     Ok(())
 }
 
+/// Promise 15.
+pub async fn a_check_refuses_what_an_apply_would(target: impl Target) -> Result<()> {
+    let deploying = Deploying::on(target);
+    let first = call(1);
+    let mut request = deploying.request(&first, "one", Sample::Healthy, "staging").await?;
+    let before = deploying.target.fingerprint().await;
+    deploying.deployer.check(&request.config)?;
+    (request.config, _) = deploying.target.broken_config();
+    let early = refused(deploying.deployer.check(&request.config), ErrorKind::Invalid);
+    let late = refused(deploying.apply(&first, &request).await, ErrorKind::Invalid);
+    assert_eq!(early.context_value("field"), late.context_value("field"), "{early}");
+    assert_eq!(early.code_str(), late.code_str(), "{early}");
+    assert_eq!(deploying.target.fingerprint().await, before, "nothing was touched");
+    Ok(())
+}
+
 /// What the gate let through is what is deployed, or nothing is.
 pub async fn a_damaged_bundle_is_never_live(target: impl Target) -> Result<()> {
     let deploying = Deploying::on(target);

@@ -9,10 +9,10 @@ mod rollback;
 pub use super::target::{Sample, Target};
 pub use apply::{
     a_broken_config_is_invalid, a_cancelled_apply_leaves_the_old_release,
-    a_damaged_bundle_is_never_live, a_lost_lease_deploys_nothing, a_preview_changes_nothing,
-    an_applied_release_serves, an_unhealthy_first_release_leaves_nothing,
-    an_unhealthy_release_is_rolled_back, applying_twice_changes_nothing,
-    the_logs_are_the_releases_own,
+    a_check_refuses_what_an_apply_would, a_damaged_bundle_is_never_live,
+    a_lost_lease_deploys_nothing, a_preview_changes_nothing, an_applied_release_serves,
+    an_unhealthy_first_release_leaves_nothing, an_unhealthy_release_is_rolled_back,
+    applying_twice_changes_nothing, the_logs_are_the_releases_own,
 };
 pub use beside::{
     a_release_stays_while_another_job_relies_on_it, an_older_fence_is_refused,
@@ -44,6 +44,7 @@ macro_rules! deployer_suite {
                 an_older_fence_is_refused,
                 a_lost_lease_deploys_nothing,
                 a_broken_config_is_invalid,
+                a_check_refuses_what_an_apply_would,
                 a_damaged_bundle_is_never_live,
                 a_cancelled_apply_leaves_the_old_release,
                 the_logs_are_the_releases_own,

@@ -19,10 +19,13 @@ use crate::{
 pub(crate) async fn run(cx: &StageContext<'_>) -> Result<DeliveryOutcome> {
     let record = cx.writer.record().await;
     // Once a target was touched the job goes on with what it has proven.
-    if !record.state.has_effects()
-        && let Some(reason) = cx.moved_base().await?
-    {
-        return Ok(DeliveryOutcome::BaseMoved(reason));
+    if !record.state.has_effects() {
+        if let Some(reason) = cx.moved_base().await? {
+            return Ok(DeliveryOutcome::BaseMoved(reason));
+        }
+        // An operator may allow less by now. A target that was begun with such settings could not be
+        // taken back with them either.
+        cx.parts.check_settings(&record.spec)?;
     }
     let release = super::gate::admitted(cx, &record).await?;
     for config in &record.spec.deployments {

@@ -1,5 +1,7 @@
 //! What a job may say about the branch it is published as.
 
+use std::collections::BTreeMap;
+
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     git::{GitAccess, RemoteUrl},
@@ -41,6 +43,25 @@ pub struct GitConfig {
     pub message: Option<String>,
 }
 
+impl GitConfig {
+    /// Reads the settings and checks what they say without a job.
+    ///
+    /// # Errors
+    /// `Invalid` with the field at fault.
+    pub(super) fn parse(config: &BTreeMap<String, Value>, access: &GitAccess) -> Result<Self> {
+        let config: Self = settings::parse(DRIVER, config)?;
+        config.repo.as_deref().map_or(Ok(()), |repo| remote(repo, access).map(drop))?;
+        for (field, name) in [("branch", &config.branch), ("base", &config.base)] {
+            name.as_deref().map_or(Ok(()), |name| check_branch(field, name))?;
+        }
+        if config.author.as_deref().is_some_and(|author| !is_author(author)) {
+            return Err(wrong("author", "not of the form 'Name <address>'"));
+        }
+        config.message.as_deref().map_or(Ok(()), check_message)?;
+        Ok(config)
+    }
+}
+
 /// The settings with their defaults for a job.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -54,11 +75,11 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn parse(
-        config: &std::collections::BTreeMap<String, Value>,
+        config: &BTreeMap<String, Value>,
         job: &Job,
         access: &GitAccess,
     ) -> Result<Self> {
-        let config: GitConfig = settings::parse(DRIVER, config)?;
+        let config = GitConfig::parse(config, access)?;
         let (repo, credentials) = if let Some(repo) = config.repo {
             (repo, config.credentials)
         } else {
@@ -71,21 +92,13 @@ impl Wanted {
         let base = base.ok_or_else(|| {
             wrong("base", "the job names no branch its change is for").advice("give 'base'")
         })?;
-        for (field, name) in [("branch", &branch), ("base", &base)] {
-            if !is_branch(name) {
-                return Err(wrong(field, "not a branch's name"));
-            }
-        }
+        // What the job says instead.
+        check_branch("base", &base)?;
         let author = config.author;
         let author =
             author.unwrap_or_else(|| "Matrix Architect <matrix-architect@localhost>".to_owned());
-        if !is_author(&author) {
-            return Err(wrong("author", "not of the form 'Name <address>'"));
-        }
         let message = config.message.unwrap_or_else(|| job.goal.clone());
-        if message.trim().is_empty() || message.contains('\0') {
-            return Err(wrong("message", "the message is empty or has a NUL character"));
-        }
+        check_message(&message)?;
         Ok(Self { remote, branch, base, credentials, author, message })
     }
 }
@@ -113,6 +126,17 @@ pub(super) fn wrong(field: &'static str, message: &'static str) -> Error {
 
 pub(super) fn unsupported(message: &'static str) -> Error {
     Error::new(ErrorKind::Unsupported, message)
+}
+
+fn check_branch(field: &'static str, name: &str) -> Result<()> {
+    if is_branch(name) { Ok(()) } else { Err(wrong(field, "not a branch's name")) }
+}
+
+fn check_message(message: &str) -> Result<()> {
+    if message.trim().is_empty() || message.contains('\0') {
+        return Err(wrong("message", "the message is empty or has a NUL character"));
+    }
+    Ok(())
 }
 
 /// Stricter than git-check-ref-format(1): what people name branches.

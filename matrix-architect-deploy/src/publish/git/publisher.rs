@@ -11,12 +11,13 @@ use matrix_architect_core::{
     secret::Scope,
     traits::{Cancel, PublishCapabilities, PublishContext, PublishRequest, Publisher},
 };
+use serde_json::Value;
 
 use super::{
     DRIVER,
     command::{Git, Reach},
     commit,
-    config::Wanted,
+    config::{GitConfig, Wanted},
     stream,
 };
 use crate::{disk, publish::go_on};
@@ -53,6 +54,10 @@ impl Publisher for GitPublisher {
     fn capabilities(&self) -> PublishCapabilities {
         // Whoever has fetched a branch has it.
         PublishCapabilities::new(DRIVER, false)
+    }
+
+    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+        GitConfig::parse(config, &self.access).map(drop)
     }
 
     #[tracing::instrument(name = "publish.git.publish", skip_all, fields(job = %cx.job))]
