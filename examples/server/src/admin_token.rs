@@ -3,18 +3,19 @@
 //!
 //! The file is on the disk before the token works, so whoever dies in between leaves a file that
 //! opens nothing, which the next start replaces, and never a token that nobody has. What such a
-//! start left half written beside the file is removed by the next.
+//! start left half written beside the file is removed by the next. Of two first starts at once the
+//! second waits for the first: a lock holds between file and record, and dies with its holder.
 
-use std::path::PathBuf;
+use std::{fs::File, path::PathBuf};
 
 use matrix_architect_core::{
-    error::Result,
+    error::{Error, Result},
     id::{PrincipalId, TenantId},
     principal::Role,
 };
 
 use crate::{
-    home::{Home, sweep, write_atomically},
+    home::{Home, read_private, sweep, unusable, write_atomically},
     token::{NewToken, Tokens},
 };
 
@@ -39,8 +40,10 @@ impl AdminToken {
     /// Makes the token if there is none at all, and looks whether its file is of use if there is.
     ///
     /// # Errors
-    /// `Unavailable` if the disk or the records fail; the token does then not work.
+    /// `Unavailable` if the disk or the records fail; the token does then not work. `Denied` if others
+    /// can read its file.
     pub(crate) async fn ensure(home: &Home, tokens: &Tokens) -> Result<Self> {
+        let _turn = turn(home).await?;
         let (tenant, path) = (TenantId::default(), home.admin_token());
         sweep(&path);
         if tokens.is_empty(&tenant).await? {
@@ -51,12 +54,13 @@ impl AdminToken {
             tokens.keep(&minted).await?;
             return Ok(Self::Made(path));
         }
-        let Ok(text) = std::fs::read_to_string(&path) else {
+        if !path.exists() {
             let known = tokens.list(&tenant).await?;
             let only = matches!(&known[..], [only] if is_first(only));
             return Ok(if only { Self::Gone(path) } else { Self::InPlace });
-        };
-        match tokens.authenticate(text.trim()).await {
+        }
+        let text = read_private(&path)?;
+        match tokens.authenticate(String::from_utf8_lossy(&text).trim()).await {
             Ok(_) => Ok(Self::InPlace),
             Err(error) if error.code_str() == "unauthenticated" => Ok(Self::Dead(path)),
             Err(error) => Err(error),
@@ -80,6 +84,18 @@ impl AdminToken {
             )),
         }
     }
+}
+
+/// Waits until no other start is at it. The data directory itself is what is locked, until the file
+/// is dropped.
+async fn turn(home: &Home) -> Result<File> {
+    let path = home.path().to_owned();
+    let locked = tokio::task::spawn_blocking(move || {
+        let directory = File::open(&path).map_err(|cause| unusable(&path, cause))?;
+        directory.lock().map_err(|cause| unusable(&path, cause))?;
+        Ok(directory)
+    });
+    locked.await.map_err(|cause| Error::unexpected("a start broke off").source(cause))?
 }
 
 fn is_first(info: &crate::token::TokenInfo) -> bool {

@@ -94,6 +94,35 @@ async fn the_first_start_makes_it_and_the_second_leaves_it() {
     assert_eq!(bench.known().await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_first_starts_at_once_one_makes_it() {
+    for _ in 0..20 {
+        let bench = Bench::new();
+        let start = || {
+            let (home, tokens) = (bench.home.clone(), bench.tokens.clone());
+            tokio::spawn(async move { AdminToken::ensure(&home, &tokens).await.unwrap() })
+        };
+        let starts: Vec<_> = (0..4).map(|_| start()).collect();
+        let mut made = 0;
+        for start in starts {
+            made += usize::from(matches!(start.await.unwrap(), AdminToken::Made(_)));
+        }
+        assert_eq!((made, bench.known().await), (1, 1));
+        assert!(bench.opens(&bench.file()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_others_can_read_is_refused_with_the_remedy() {
+    let bench = Bench::new();
+    bench.start().await;
+    let path = bench.home.admin_token();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = AdminToken::ensure(&bench.home, &bench.tokens).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("chmod 600"), "{error}");
+}
+
 #[tokio::test]
 async fn dead_before_the_file_there_is_no_token() {
     let bench = Bench::new();
