@@ -47,37 +47,48 @@ impl Verify {
             wanted = wanted.subject(digest(path)?);
         }
         match attest::verify(&stored, &wanted) {
-            Ok(verified) => accepted(context, &verified),
+            Ok(verified) => self.accepted(context, &verified),
             Err(cause) => refused(context, &self.attestation, &cause),
         }
     }
-}
 
-fn accepted(context: &Context, verified: &VerifiedStatement) -> Result<Exit> {
-    let statement = verified.statement();
-    if context.screen.is_json() {
-        context.screen.json(&json!({
-            "accepted": true,
-            "keys": verified.keys(),
-            "statement": statement,
-        }))?;
-        return Ok(Exit::Done);
-    }
-    let mut page = format!(
-        "{}  {}\nsigned by  {}\n",
-        context.screen.paint("accepted", "32;1"),
-        statement.predicate_type(),
-        verified.keys().join(", ")
-    );
-    let mut subjects = table(&["about", "digest"]);
-    for subject in statement.subjects() {
-        for (algorithm, hex) in &subject.digest.0 {
-            subjects.add_row([subject.name.clone(), format!("{algorithm}:{hex}")]);
+    fn accepted(&self, context: &Context, verified: &VerifiedStatement) -> Result<Exit> {
+        let statement = verified.statement();
+        if context.screen.is_json() {
+            context.screen.json(&json!({
+                "accepted": true,
+                "keys": verified.keys(),
+                "compared": self.artifact,
+                "statement": statement,
+            }))?;
+            return Ok(Exit::Done);
         }
+        let mut page = format!(
+            "{}  {}\nsigned by  {}\n{}",
+            context.screen.paint("accepted", "32;1"),
+            statement.predicate_type(),
+            verified.keys().join(", "),
+            self.compared()
+        );
+        let mut subjects = table(&["about", "digest"]);
+        for subject in statement.subjects() {
+            for (algorithm, hex) in &subject.digest.0 {
+                subjects.add_row([subject.name.clone(), format!("{algorithm}:{hex}")]);
+            }
+        }
+        page.push_str(&subjects.trim_fmt());
+        context.screen.say(&page);
+        Ok(Exit::Done)
     }
-    page.push_str(&subjects.trim_fmt());
-    context.screen.say(&page);
-    Ok(Exit::Done)
+
+    /// Which files it was held against. A signature alone says nothing about any.
+    fn compared(&self) -> String {
+        if self.artifact.is_empty() {
+            return "compared   no artifact: whether any is as attested is not known; give --artifact FILE\n"
+                .to_owned();
+        }
+        self.artifact.iter().map(|path| format!("compared   {}\n", path.display())).collect()
+    }
 }
 
 /// A refusal is the answer and no failure of the command; it ends with 1 so that scripts stop.

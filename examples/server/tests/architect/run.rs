@@ -63,6 +63,35 @@ fn a_flipped_byte_in_attestation_or_artifact_is_refused() {
 }
 
 #[test]
+fn the_command_that_checks_a_published_change_compares_what_was_published() {
+    let bench = Bench::new();
+    let plan = bench.plan("plan.json", "hello, world\n");
+    let published = bench.path("published").display().to_string();
+    let words = ["--plan", &plan, "--json", "--publish-to", &published];
+    let report = bench.run_change(&words).expect(0).json();
+    let words: Vec<String> = serde_json::from_value(report["verify"].clone()).unwrap();
+    let check: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    let bundle = find(&bench.path("published"), "bundle.tar").expect("the bundle");
+    let accepted = bench.run(&check).expect(0);
+    assert!(accepted.stdout.contains(&format!("compared   {}", bundle.display())), "{accepted:#?}");
+    let bytes = fs::read(&bundle).unwrap();
+    for place in [0, bytes.len() / 2, bytes.len() - 1] {
+        let mut bad = bytes.clone();
+        bad[place] ^= 1;
+        fs::write(&bundle, &bad).unwrap();
+        let refused = bench.run(&check).expect(1);
+        assert!(refused.one_sentence().contains("refused"), "byte {place}: {refused:#?}");
+    }
+
+    // The signature alone says nothing of it, and does not seem to.
+    let at = check.iter().position(|word| *word == "--artifact").unwrap();
+    let signature = bench.run(&check[..at]).expect(0);
+    assert!(signature.stdout.contains("compared   no artifact"), "{signature:#?}");
+    let told = bench.run(&[&check[..at], &["--json"]].concat()).expect(0).json();
+    assert_eq!(told["compared"], serde_json::json!([]));
+}
+
+#[test]
 fn a_failed_check_stops_the_change_and_is_named() {
     let bench = Bench::new();
     let plan = bench.plan("plan.json", "hello, world\n");
