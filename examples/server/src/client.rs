@@ -12,10 +12,10 @@ use matrix_architect_core::{
     id::JobId,
     job::{Job, JobStatus},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::TcpStream;
 
-use crate::api::{ListParams, Piece, Problem, Words, log_headers};
+use crate::api::{ListParams, Piece, Problem, log_headers};
 
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -74,12 +74,17 @@ impl Client {
         self.get(&format!("/jobs/{id}")).await
     }
 
-    /// A decision on a job: `approve`, `refuse` or `cancel`.
+    /// A decision on a job: `approve`, `refuse`, `cancel` or `resolve`, with the body it takes.
     ///
     /// # Errors
     /// As [`Client::jobs`].
-    pub async fn decide(&self, id: &JobId, decision: &str, words: &Words) -> Result<Job> {
-        let body = serde_json::to_vec(words)
+    pub async fn decide(
+        &self,
+        id: &JobId,
+        decision: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Job> {
+        let body = serde_json::to_vec(body)
             .map_err(|cause| Error::unexpected("the request has no JSON form").source(cause))?;
         let path = format!("/jobs/{id}/{decision}");
         json(self.send(Method::POST, &path, Some(body.into())).await?).await

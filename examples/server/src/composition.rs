@@ -42,6 +42,7 @@ use crate::{
     home::{Home, read_toml},
     isolation::{Isolation, SandboxKind},
     keys,
+    nowhere::Nowhere,
     token::Tokens,
 };
 
@@ -237,6 +238,21 @@ impl Composition {
     /// # Errors
     /// Whatever a backend meets when it opens.
     pub async fn open(&self, home: Home) -> Result<Installation> {
+        let sandbox = self.sandbox(&home).await?;
+        self.open_with(home, sandbox).await
+    }
+
+    /// Opens the backends on a data directory for somebody who looks at jobs and decides on them.
+    /// There is no sandbox, so nothing keeps a machine from it that can start none; and no worker of
+    /// its engine gets past VERIFY.
+    ///
+    /// # Errors
+    /// Whatever a backend meets when it opens.
+    pub async fn open_to_look(&self, home: Home) -> Result<Installation> {
+        self.open_with(home, Arc::new(Nowhere)).await
+    }
+
+    async fn open_with(&self, home: Home, sandbox: Arc<dyn Sandbox>) -> Result<Installation> {
         let clock = self.clock();
         let artifacts = Arc::new(FileArtifacts::open(home.artifacts()).await?);
         let stores = sqlite::open(home.database(), Arc::clone(&clock), artifacts).await?;
@@ -250,7 +266,7 @@ impl Composition {
             .artifacts(stores.artifacts)
             .locks(stores.locks)
             .secrets(self.secrets(&home))
-            .sandbox(self.sandbox(&home).await?)
+            .sandbox(sandbox)
             .workspace(self.workspace(&home)?)
             .verifier(self.verifier(&home)?)
             .policy(self.rules(&home)?)

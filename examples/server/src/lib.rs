@@ -29,6 +29,7 @@ pub mod home;
 pub mod isolation;
 pub mod keys;
 pub mod logging;
+mod nowhere;
 pub mod output;
 pub mod server;
 pub mod token;

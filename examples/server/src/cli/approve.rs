@@ -46,9 +46,7 @@ impl Approve {
             (false, JobStatus::WaitingApproval) => "approved; it waits for more".to_owned(),
             (false, _) if context.global.server.is_some() => "approved".to_owned(),
             (false, _) => {
-                let data = context.home()?.path().display().to_string();
-                let resume = ["architect", "resume", job.id.as_str(), "--data", &data];
-                let resume = resume.map(ToOwned::to_owned);
+                let resume = context.command(&["resume", job.id.as_str()])?;
                 format!("approved; go on with: {}", shell(&resume))
             }
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use matrix_architect_core::{
     error::Result,
     id::{PrincipalId, TenantId},
+    job::{Job, JobStatus},
     principal::{Principal, Role},
 };
 
@@ -61,9 +62,11 @@ impl Context {
         Ok(Principal::new(id, self.tenant()?, Role::Admin))
     }
 
-    /// Opens the local data directory with all its backends, strict about the sandbox.
+    /// Opens the local data directory to look at what is there and to decide on it. Nothing runs, so
+    /// it works on a machine that can start no sandbox.
     pub(super) async fn local(&self) -> Result<Installation> {
-        self.local_with(&Isolation::default(), &Fetching::default()).await
+        self.log();
+        self.composition.open_to_look(self.home()?).await
     }
 
     /// Opens the local data directory with all its backends.
@@ -72,10 +75,30 @@ impl Context {
         isolation: &Isolation,
         fetching: &Fetching,
     ) -> Result<Installation> {
-        crate::logging::install(self.environment.log.as_deref(), "error", self.composition.clock());
+        self.log();
         let composition =
             self.composition.clone().isolation(isolation).fetching(fetching).lease_term(LEASE);
         composition.open(self.home()?).await
+    }
+
+    fn log(&self) {
+        crate::logging::install(self.environment.log.as_deref(), "error", self.composition.clock());
+    }
+
+    /// A command to go on with, in the same place as this one: each word of its own.
+    pub(super) fn command(&self, words: &[&str]) -> Result<Vec<String>> {
+        let place = match &self.global.server {
+            Some(url) => ["--server".to_owned(), url.clone()],
+            None => ["--data".to_owned(), self.home()?.path().display().to_string()],
+        };
+        let words = std::iter::once(&"architect").chain(words).map(ToString::to_string);
+        Ok(words.chain(place).collect())
+    }
+
+    /// The command that decides on a job, if it needs an operator.
+    pub(super) fn resolve(&self, job: &Job) -> Result<Option<Vec<String>>> {
+        let needed = job.status == JobStatus::NeedsOperator;
+        needed.then(|| self.command(&["resolve", job.id.as_str(), "--retry"])).transpose()
     }
 
     /// The server if one is named, else the local data directory.

@@ -1,6 +1,9 @@
 //! Taking a job as far as it goes while somebody watches.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use matrix_architect_core::{
     error::{Error, Result},
@@ -9,6 +12,7 @@ use matrix_architect_core::{
     principal::Principal,
     traits::{Cancel, Ids as _},
 };
+use matrix_architect_deploy::publish::BUNDLE;
 use matrix_architect_store::system::SystemIds;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -138,7 +142,11 @@ fn report(context: &Context, here: &Installation, job: Job) -> Result<Exit> {
     let command = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let verify = attestation.as_ref().zip(public_key.as_ref()).map(|(path, key)| {
         let (path, key) = (path.display().to_string(), key.display().to_string());
-        command(&["architect", "verify", &path, "--key", &key])
+        let mut words = command(&["architect", "verify", &path, "--key", &key]);
+        if let Some(bundle) = published(&job) {
+            words.extend(command(&["--artifact", &bundle.display().to_string()]));
+        }
+        words
     });
     let approval = job.gate.as_ref().and_then(|gate| gate.approval_id.as_ref());
     let approve = (job.status == JobStatus::WaitingApproval).then(|| {
@@ -150,8 +158,9 @@ fn report(context: &Context, here: &Installation, job: Job) -> Result<Exit> {
         words.extend(command(&["--data", &data]));
         words
     });
-    let report =
-        RunReport { exit_code: exit.code(), job, attestation, public_key, verify, approve };
+    let resolve = context.resolve(&job)?;
+    let exit_code = exit.code();
+    let report = RunReport { exit_code, job, attestation, public_key, verify, approve, resolve };
     if context.screen.is_json() {
         context.screen.json(&report)?;
     } else {
@@ -160,8 +169,15 @@ fn report(context: &Context, here: &Installation, job: Job) -> Result<Exit> {
     Ok(exit)
 }
 
+/// The bundle where it was published on this machine, if it was.
+fn published(job: &Job) -> Option<PathBuf> {
+    let mut places = job.publications.iter().filter(|one| one.driver == "directory");
+    let folder = places.find_map(|one| one.uri.strip_prefix("file://"))?;
+    Some(Path::new(folder).join(BUNDLE))
+}
+
 /// Leaves the attestation as a file that other tools read, too.
-fn export(here: &Installation, job: &Job) -> Result<Option<std::path::PathBuf>> {
+fn export(here: &Installation, job: &Job) -> Result<Option<PathBuf>> {
     let Some(attestation) = &job.attestation else { return Ok(None) };
     let mut bytes = serde_json::to_vec_pretty(&attestation.envelope)
         .map_err(|cause| Error::unexpected("an envelope has no JSON form").source(cause))?;

@@ -55,6 +55,7 @@ async fn show(context: &Context, id: &str) -> Result<Exit> {
         context.screen.json(&job)?;
         return Ok(Exit::Done);
     }
+    let resolve = context.resolve(&job)?;
     let report = RunReport {
         exit_code: Exit::at(job.status).code(),
         job,
@@ -62,6 +63,7 @@ async fn show(context: &Context, id: &str) -> Result<Exit> {
         public_key: None,
         verify: None,
         approve: None,
+        resolve,
     };
     context.screen.say(summary(context.screen, &report).trim_start_matches('\n'));
     Ok(Exit::Done)

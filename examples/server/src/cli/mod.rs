@@ -12,6 +12,7 @@ mod jobs;
 mod logs;
 mod quantity;
 mod reach;
+mod resolve;
 mod resume;
 mod run;
 mod sandbox;
@@ -85,6 +86,8 @@ enum Command {
     Approve(approve::Approve),
     /// Stop a job
     Cancel(cancel::CancelJob),
+    /// Decide on a job whose rollback failed
+    Resolve(resolve::Resolve),
     /// Check an attestation offline
     Verify(verify::Verify),
     /// Look whether this machine has what it takes
@@ -131,6 +134,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit> {
         Command::Artifacts(artifacts) => artifacts.run(context).await,
         Command::Approve(approve) => approve.run(context).await,
         Command::Cancel(cancel) => cancel.run(context).await,
+        Command::Resolve(resolve) => resolve.run(context).await,
         Command::Verify(verify) => verify.run(context),
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Sandbox(sandbox) => sandbox.run(context).await,

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use matrix_architect_core::{
     artifact::Artifact,
     error::{Error, ErrorKind, Result},
+    event::Resolution,
     id::JobId,
     job::Job,
     principal::Principal,
 };
 
 use crate::{
-    api::{ListParams, Piece, Words},
+    api::{ListParams, Piece, ResolveRequest, Words},
     client::Client,
     composition::Installation,
 };
@@ -67,6 +68,15 @@ impl Reach {
         match self {
             Self::Server(client) => client.decide(id, "cancel", &words).await,
             Self::Here(here, principal) => here.engine.cancel(principal, id, words.comment).await,
+        }
+    }
+
+    pub(super) async fn resolve(&self, id: &JobId, resolution: Resolution) -> Result<Job> {
+        match self {
+            Self::Server(client) => {
+                client.decide(id, "resolve", &ResolveRequest { resolution }).await
+            }
+            Self::Here(here, principal) => here.engine.resolve(principal, id, resolution).await,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct RunReport {
     pub verify: Option<Vec<String>>,
     /// The command somebody else approves with, if the job waits for that.
     pub approve: Option<Vec<String>>,
+    /// The command an operator decides with, if the job needs one.
+    pub resolve: Option<Vec<String>>,
 }
 
 /// The report as a page.
@@ -72,6 +74,13 @@ fn facts(screen: Screen, report: &RunReport) -> Vec<String> {
         lines.push(
             "             then the same `architect run` again, or: ".to_owned()
                 + &shell(&resume(job, command)),
+        );
+    }
+    if let Some(command) = &report.resolve {
+        lines.push(format!("resolve      {}", shell(command)));
+        lines.push(
+            "             with --accept in place of --retry once it was put right by hand"
+                .to_owned(),
         );
     }
     lines

@@ -84,6 +84,18 @@ fn every_error_is_a_problem_document() {
     let unknown = server.post(admin, "/execute", &json!({ "repoo": 1 })).problem(422, "invalid");
     assert!(unknown["detail"].as_str().unwrap().contains("repoo"));
     server.post(admin, "/execute", &json!({ "goal": "x" })).problem(422, "invalid");
+    let with = |name: &str, value: Value| {
+        let mut body = change(&bench, "hello\n");
+        body[name] = value;
+        server.post(admin, "/execute", &body)
+    };
+    let settings = json!([{ "target": "vm", "config": { "root": "/srv", "kepe": 3 } }]);
+    let typo = with("deployments", settings).problem(422, "invalid_config");
+    assert!(typo["detail"].as_str().unwrap().contains("kepe"), "{typo}");
+    let url = json!([{ "driver": "git", "config": { "repo": "https://hunter2@host/r" } }]);
+    let secret = with("publish", url).problem(422, "credentials_in_url");
+    assert!(!secret.to_string().contains("hunter2"), "{secret}");
+    assert_eq!(server.get(admin, "/jobs").json(), json!([]), "nothing of it became a job");
     let large = vec![b' '; (16 << 20) + 1];
     server.send("POST /execute", &[&bearer, json_type], &large).problem(413, "too_large");
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::Bench;
+use crate::support::{Bench, inside};
 
 /// Fills the data directory's own small disk, runs the command, makes room, runs it again.
 const SCRIPT: &str = r#"
@@ -27,16 +27,9 @@ fn a_full_disk_is_one_sentence_and_the_same_command_goes_on_afterwards() {
     words.extend(["--constraint", "require_tests=false", "--verify", "test -s greeting.txt"]);
     let inner = bench.architect(&words);
     // In a mount namespace of its own, so that the machine's mounts stay as they are.
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", SCRIPT, "sh"]).arg(inner.get_program());
-    command.args(inner.get_args());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let output = command.output().unwrap();
+    let mut outer = Command::new("unshare");
+    outer.args(["--mount", "sh", "-c", SCRIPT, "sh"]);
+    let output = inside(outer, &inner).output().unwrap();
     let said =
         String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
     if !said.contains("MOUNTED") {

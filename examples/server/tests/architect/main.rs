@@ -8,6 +8,8 @@ mod containers;
 mod full;
 mod interrupted;
 mod killed;
+mod operator;
+mod readme;
 mod remote;
 mod run;
 mod samples;
@@ -16,3 +18,4 @@ mod support;
 #[cfg(feature = "docker")]
 #[path = "../../../../matrix-architect-sandbox/tests/common/image.rs"]
 mod test_image;
+mod unsandboxed;
