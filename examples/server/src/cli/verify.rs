@@ -87,7 +87,8 @@ impl Verify {
             return "compared   no artifact: whether any is as attested is not known; give --artifact FILE\n"
                 .to_owned();
         }
-        self.artifact.iter().map(|path| format!("compared   {}\n", path.display())).collect()
+        let lines = self.artifact.iter().map(|path| format!("compared   {}", path.display()));
+        lines.collect::<Vec<_>>().join("\n") + "\n"
     }
 }
 

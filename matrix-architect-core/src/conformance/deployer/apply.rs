@@ -128,7 +128,7 @@ pub async fn a_broken_config_is_invalid(target: impl Target) -> Result<()> {
     Ok(())
 }
 
-/// Promise 15.
+/// Promise 16.
 pub async fn a_check_refuses_what_an_apply_would(target: impl Target) -> Result<()> {
     let deploying = Deploying::on(target);
     let first = call(1);
