@@ -265,16 +265,16 @@ fn failures_have_names_messages_and_places() {
         found,
         [
             (
-                "tests::does_not_panic",
-                "did not panic as expected",
-                Some("calc/src/lib.rs"),
-                Some(68)
-            ),
-            (
                 "tests::adds_wrongly",
                 "assertion `left == right` failed: sums differ",
                 Some("calc/src/lib.rs"),
                 Some(53)
+            ),
+            (
+                "tests::does_not_panic",
+                "did not panic as expected",
+                Some("calc/src/lib.rs"),
+                Some(68)
             ),
             ("tests::returns_an_error", "Error: \"no luck\"", None, None),
             (
