@@ -76,7 +76,7 @@ fn a_rollback_that_failed_is_tried_again_when_the_operator_says_so() {
 }
 
 #[test]
-fn what_was_put_right_by_hand_is_accepted_here_and_at_a_server() {
+fn what_was_put_right_by_hand_is_accepted() {
     let bench = bench();
     stuck(&bench).expect(3);
     let id = only_job(&bench, "needs_operator");
@@ -84,16 +84,26 @@ fn what_was_put_right_by_hand_is_accepted_here_and_at_a_server() {
     bench.run(&["resolve", &id, "--accept", "--retry"]).expect(2);
     let accepted = bench.run(&["resolve", &id, "--accept"]).expect(0);
     assert_eq!(accepted.stdout.trim(), format!("{id}  failed"));
+    assert!(bench.is_live(), "nobody took it back");
+}
 
-    bench.write("stoppable", "");
-    stuck(&bench).expect(3);
-    std::fs::remove_file(bench.path("stoppable")).unwrap();
+#[test]
+fn a_server_is_told_the_same_and_its_workers_go_on() {
+    let bench = bench();
     stuck(&bench).expect(3);
     let id = only_job(&bench, "needs_operator");
     let server = Serving::start(&bench);
-    let words = ["resolve", &id, "--accept", "--json", "--server", &server.url()];
-    let output = bench.architect(&words).env("ARCHITECT_TOKEN", &server.admin).output().unwrap();
-    let job = Ended::from(output).expect(0).json();
-    assert_eq!((&job["status"], &job["id"]), (&"failed".into(), &id.into()));
+    let ask = |words: &[&str]| {
+        let url = server.url();
+        let words = [words, &["--server", &url]].concat();
+        let output = bench.architect(&words).env("ARCHITECT_TOKEN", &server.admin).output();
+        Ended::from(output.unwrap()).expect(0).stdout
+    };
+    let command = format!("architect resolve {id} --retry --server {}", server.url());
+    assert!(ask(&["jobs", &id]).contains(&command));
+    bench.write("stoppable", "");
+    assert!(ask(&["resolve", &id, "--retry"]).contains("tried again"));
+    server.wait_for(&id, "failed");
+    assert!(!bench.is_live());
     assert_eq!(server.stop(), 0);
 }
