@@ -10,7 +10,7 @@ use matrix_architect_core::{
 };
 
 use crate::{
-    bench::{Bench, Plans, TARGET, spec},
+    bench::{Bench, Plans, TARGET, author, spec},
     stop::stop_after,
 };
 
@@ -76,6 +76,26 @@ async fn a_place_that_was_out_of_reach_is_tried_again_and_the_other_is_not_chang
     assert_eq!((job.status, job.retry_count), (JobStatus::Succeeded, 1));
     assert_eq!(places(&job), ["memory", "other"]);
     assert!(!job.publications[0].changed, "it was public already");
+}
+
+#[tokio::test]
+async fn what_may_be_public_already_is_not_planned_again() {
+    let bench = Bench::new(Plans::default()).await;
+    let later = Error::new(ErrorKind::Unavailable, "it does not answer");
+    bench.other.fail_once(later.retry_after(Duration::from_hours(1)));
+    let job = bench.submit(JobSpec { deployments: Vec::new(), ..for_both() }).await;
+    let replan = async {
+        while bench.kinds(&job).await.last() != Some(&"attempt_failed") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bench.engine.replan(&author(), &job.id, "a better idea".to_owned()).await
+    };
+    let refused = tokio::select! {
+        ended = bench.drive(&job) => panic!("it was not tried again later: {ended:?}"),
+        refused = replan => refused,
+    };
+    assert!(refused.is_err_and(|error| error.is_conflict()));
+    assert_eq!(bench.publisher.published().len(), 1);
 }
 
 #[tokio::test]
