@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -23,6 +24,7 @@ pub struct SshServer {
     user: String,
     key: String,
     host_key: String,
+    begun: usize,
 }
 
 impl SshServer {
@@ -50,7 +52,11 @@ impl SshServer {
         });
         let user = run(Command::new("id").arg("-un"));
         let repositories = repositories.to_owned();
-        Self { daemon, folder, repositories, user, key, host_key }
+        let mut server = Self { daemon, folder, repositories, user, key, host_key, begun: 0 };
+        // The look whether it listens was a connection, too.
+        assert!(server.logs(" by 127.0.0.1"), "sshd keeps no log: {}", server.log());
+        server.begun = server.log().len();
+        server
     }
 
     /// `HOST:PORT`.
@@ -95,9 +101,27 @@ impl SshServer {
         file
     }
 
-    /// What the server wrote down, with every key that was shown to it.
+    /// Whether the server wrote that down. It answers its clients first, so this waits for it.
+    pub fn logs(&self, text: &str) -> bool {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !self.log().contains(text) {
+            if Instant::now() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// How many connections came, each written down before it is answered.
+    pub fn connections(&self) -> usize {
+        self.log().matches("Connection from").count()
+    }
+
+    /// What the server wrote down so far, with every key that was shown to it.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        log.get(self.begun..).unwrap_or_default().to_owned()
     }
 }
 

@@ -186,5 +186,6 @@ async fn a_server_that_nobody_vouches_for_is_not_pushed_to() {
         assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, code), "{error}");
     }
     assert_eq!(world.https.seen(), []);
+    assert!(world.ssh.logs("[preauth]"));
     assert!(!world.ssh.log().contains("publickey"));
 }

@@ -53,6 +53,8 @@ async fn a_host_key_that_is_not_known_or_has_changed_is_refused_and_not_learnt()
             assert!(error.context_value("git").unwrap().contains("SHA256:"), "{error}");
         }
     }
+    // The connection's last line: whatever was shown stands before it.
+    assert!(server.logs("[preauth]"));
     let log = server.log();
     assert!(log.contains("Connection from") && !log.contains("publickey"), "{log}");
 }
@@ -65,9 +67,9 @@ async fn a_key_that_lets_nobody_in_is_refused_without_a_question() {
     let spec = at(server.url("app.git"));
     let error = checkout(&desk, &spec, &server.other_key("")).await.unwrap_err();
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, "authentication_failed"));
-    assert!(server.log().contains("Failed publickey"));
+    assert!(server.logs("Failed publickey"));
 
-    let heard = server.log().len();
+    let asked = server.connections();
     for (way_in, code) in
         [(server.other_key("a passphrase"), "locked_key"), ("a token".into(), "no_private_key")]
     {
@@ -76,7 +78,7 @@ async fn a_key_that_lets_nobody_in_is_refused_without_a_question() {
         assert!(error.advice_str().is_some());
         assert!(!format!("{error:?}").contains(way_in.lines().last().unwrap()));
     }
-    assert_eq!(server.log().len(), heard, "the server was not even asked");
+    assert_eq!(server.connections(), asked, "the server was not even asked");
 }
 
 #[tokio::test]
@@ -87,6 +89,8 @@ async fn without_a_secret_no_key_is_offered() {
     let spec = without_secret(at(server.url("app.git")));
     let error = checkout(&desk, &spec, "").await.unwrap_err();
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, "authentication_failed"));
+    // The connection's last line: whatever was shown stands before it.
+    assert!(server.logs("[preauth]"));
     let log = server.log();
     assert!(log.contains("Connection from") && !log.contains("publickey"), "{log}");
 }

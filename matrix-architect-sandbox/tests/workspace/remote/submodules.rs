@@ -79,6 +79,7 @@ async fn another_server_is_asked_without_the_secret() {
     let (desk, _place) = desk_with(&[&ssh, &other_ssh]);
     let error = checkout(&desk, &at(ssh.url("app.git")), ssh.key()).await.unwrap_err();
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, "authentication_failed"));
+    assert!(other_ssh.logs("[preauth]"));
     let log = other_ssh.log();
     assert!(log.contains("Connection from") && !log.contains("publickey"), "{log}");
 }
