@@ -11,6 +11,7 @@ mod image;
 mod own;
 mod docker {
     pub(super) mod ground;
+    pub(super) mod gvisor;
     mod leaks;
     mod refusals;
     mod verdicts;
@@ -18,6 +19,14 @@ mod docker {
 
 mod suite {
     matrix_architect_core::sandbox_suite!(match crate::docker::ground::Ground::here().await {
+        Some(ground) => ground,
+        None => return Ok(()),
+    });
+}
+
+/// The same promises, kept by a kernel of its own for each container.
+mod suite_on_gvisor {
+    matrix_architect_core::sandbox_suite!(match crate::docker::gvisor::ground().await {
         Some(ground) => ground,
         None => return Ok(()),
     });

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 use matrix_architect_core::error::{Error, Result};
 #[cfg(feature = "docker")]
-use matrix_architect_sandbox::docker::DockerConfig;
+use matrix_architect_sandbox::docker::{ContainerRuntime, DockerConfig};
 #[cfg(feature = "kubernetes")]
 use matrix_architect_sandbox::kubernetes::KubernetesConfig;
 
@@ -45,6 +45,10 @@ pub struct Isolation {
     #[arg(long = "sandbox-socket", value_name = "PATH")]
     #[cfg_attr(not(feature = "docker"), arg(hide = true))]
     pub socket: Option<PathBuf>,
+    /// What starts the containers: `gvisor` for docker, a runtime class for kubernetes [default: theirs]
+    #[arg(long = "sandbox-runtime", value_name = "NAME")]
+    #[cfg_attr(not(any(feature = "docker", feature = "kubernetes")), arg(hide = true))]
+    pub runtime: Option<String>,
     /// Namespace of the sandbox's Pods [default: architect]
     #[arg(long = "sandbox-namespace", value_name = "NAME")]
     #[cfg_attr(not(feature = "kubernetes"), arg(hide = true))]
@@ -77,6 +81,7 @@ impl Isolation {
         if let Some(namespace) = &self.namespace {
             config.namespace.clone_from(namespace);
         }
+        config.runtime_class.clone_from(&self.runtime);
         let own = || environment.home.as_ref().map(|home| home.join(".kube/config"));
         let named = self.kubeconfig.clone().or_else(|| environment.kubeconfig.clone());
         config.kubeconfig = named.or_else(|| own().filter(|path| path.exists()));
@@ -94,14 +99,37 @@ impl Isolation {
         if let Some(socket) = &self.socket {
             config.socket.clone_from(socket);
         }
+        config.runtime = match self.runtime.as_deref() {
+            None => ContainerRuntime::Engine,
+            Some("gvisor" | "runsc") => ContainerRuntime::GVisor,
+            Some(other) => {
+                return Err(Error::invalid("there is no such runtime for containers")
+                    .context("runtime", other)
+                    .advice("name gvisor, or leave --sandbox-runtime out for the engine's own"));
+            }
+        };
         config.validate()?;
         Ok(config)
     }
 }
 
-#[cfg(all(test, feature = "kubernetes"))]
+#[cfg(all(test, feature = "docker", feature = "kubernetes"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_runtime_is_one_of_the_sandboxs_own() {
+        let mut isolation = Isolation { image: Some("builder".to_owned()), ..Isolation::default() };
+        assert_eq!(isolation.docker().unwrap().runtime, ContainerRuntime::Engine);
+        isolation.runtime = Some("gvisor".to_owned());
+        assert_eq!(isolation.docker().unwrap().runtime, ContainerRuntime::GVisor);
+        isolation.runtime = Some("kata".to_owned());
+        let error = isolation.docker().unwrap_err();
+        assert!(error.advice_str().is_some_and(|advice| advice.contains("gvisor")));
+        isolation.image = Some(format!("builder@sha256:{}", "0".repeat(64)));
+        let config = isolation.kubernetes(&Environment::default()).unwrap();
+        assert_eq!(config.runtime_class.as_deref(), Some("kata"));
+    }
 
     #[test]
     fn a_cluster_needs_an_image_by_digest() {

@@ -13,7 +13,7 @@ use super::{
     cgroup::Cgroup,
     config::ContainerRuntime,
     image::Image,
-    shape::{Bounds, signed},
+    shape::{Bounds, PROCESSES, signed},
 };
 use crate::common::report;
 
@@ -72,7 +72,7 @@ pub(super) fn reports(evidence: &Evidence<'_>) -> Vec<LimitReport> {
     let pid = evidence.inspected.state.as_ref().and_then(|state| state.pid).unwrap_or(0);
     let is_here = evidence.cgroup.is_some() && evidence.runtime == ContainerRuntime::Engine;
     let process = is_here.then(|| Process::of(pid)).flatten();
-    let mut reports = layers(host, process.as_ref());
+    let mut reports = layers(host, process.as_ref(), evidence.runtime);
     reports.extend(limits(evidence, host, process.as_ref()));
     reports.push(report("image", Enforced, &evidence.image.recorded));
     if let Some(name) = evidence.runtime.name() {
@@ -86,7 +86,11 @@ const fn held(holds: bool) -> Enforcement {
     if holds { Enforced } else { Absent }
 }
 
-fn layers(host: &HostConfig, process: Option<&Process>) -> Vec<LimitReport> {
+fn layers(
+    host: &HostConfig,
+    process: Option<&Process>,
+    runtime: ContainerRuntime,
+) -> Vec<LimitReport> {
     let none = |mode: Option<&String>| mode.is_some_and(|mode| mode == "none");
     let own = |mode: Option<&String>| mode.is_none_or(String::is_empty);
     let options = host.security_opt.as_deref().unwrap_or_default();
@@ -111,7 +115,12 @@ fn layers(host: &HostConfig, process: Option<&Process>) -> Vec<LimitReport> {
         (
             "seccomp",
             ours && seen(|process| process.says("Seccomp") == Some("2")),
-            "our own list of allowed calls",
+            match runtime {
+                ContainerRuntime::Engine => "our own list of allowed calls",
+                ContainerRuntime::GVisor => {
+                    "gVisor's kernel takes every call, under its own filter"
+                }
+            },
         ),
         ("user", seen(|process| process.says("Uid") != Some("0")), "a user without rights"),
     ];
@@ -125,11 +134,13 @@ fn limits(
 ) -> Vec<LimitReport> {
     let bounds = evidence.bounds;
     let cgroup = evidence.cgroup;
-    let told = host.memory == Some(signed(bounds.memory));
+    let runtime = evidence.runtime;
+    let memory = bounds.held_memory(runtime);
+    let told = host.memory == Some(signed(memory));
     let page = rustix::param::page_size() as u64;
     let memory = match cgroup {
         // The kernel counts in pages.
-        Some(group) => held(group.memory() == Some(bounds.memory / page * page)),
+        Some(group) => held(group.memory() == Some(memory / page * page)),
         None if told => Polled,
         None => Absent,
     };
@@ -137,10 +148,20 @@ fn limits(
         Some(group) => group.name(controller),
         None => format!("{controller} cgroup, by the engine's word"),
     };
-    let pids = u64::try_from(bounds.pids()).ok();
-    let processes = match cgroup {
-        Some(group) => group.pids() == pids,
-        None => host.pids_limit == Some(bounds.pids()),
+    let tasks = bounds.tasks(runtime);
+    let held_tasks = match cgroup {
+        Some(group) => group.pids() == u64::try_from(tasks).ok(),
+        None => host.pids_limit == Some(tasks),
+    };
+    let (processes, processes_by) = match runtime {
+        ContainerRuntime::Engine => (held_tasks, by("pids")),
+        ContainerRuntime::GVisor => {
+            let mut limits = host.ulimits.iter().flatten();
+            let counted = limits.any(|limit| {
+                limit.name.as_deref() == Some(PROCESSES) && limit.hard == Some(bounds.pids())
+            });
+            (held_tasks && counted, "rlimit, counted by the container's own kernel".to_owned())
+        }
     };
     let rlimit = |name, wanted| process.is_none_or(|process| process.hard(name) == Some(wanted));
     let open_files = rlimit("Max open files", u64::from(bounds.open_files));
@@ -152,7 +173,7 @@ fn limits(
             "tree's CPU time where it can be seen, rlimit for each process",
         ),
         report("memory", memory, &by("memory")),
-        report("processes", held(processes), &by("pids")),
+        report("processes", held(processes), &processes_by),
         report("file_size", held(rlimit("Max file size", bounds.file_size)), "rlimit"),
         report("open_files", if open_files { PerProcess } else { Absent }, "rlimit"),
         report("output", Enforced, "ring of the last half of the cap"),

@@ -37,6 +37,10 @@
 //! used and ran into comes from its cgroup. Elsewhere both are the engine's word, and memory is
 //! reported as watched: the engine notices late at times that memory ran out.
 //!
+//! With gVisor as the runtime, processes are counted by the kernel inside, which does not tell when
+//! it refused one: such a command ends with its own exit code. gVisor's own memory and threads are
+//! in the container's cgroup, which is larger by that.
+//!
 //! Of what comes from inside, only the exit code is taken: whoever controls a command can say to be
 //! process 1, and controls its exit code anyway. Bounds, counts and ends are the kernel's word.
 //! A command that ended with a code above 128 is taken to have been ended by a signal, as shells

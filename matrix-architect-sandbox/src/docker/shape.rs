@@ -8,7 +8,10 @@ use bollard::models::{
 };
 use matrix_architect_core::traits::{Bind, Limits};
 
-use super::{config::DockerConfig, job, seccomp};
+use super::{
+    config::{ContainerRuntime, DockerConfig},
+    job, seccomp,
+};
 
 /// Where the tree is.
 pub(super) const TREE: &str = "/workspace";
@@ -43,6 +46,13 @@ const MASKED: [&str; 13] = [
 const HOLDER_MEMORY: u64 = 32 << 20;
 const HOLDER_PROCESSES: u32 = 8;
 
+/// The limit of processes, as the engine names it.
+pub(super) const PROCESSES: &str = "nproc";
+
+/// Memory and threads of gVisor itself in each container.
+const GVISOR_MEMORY: u64 = 64 << 20;
+const GVISOR_TASKS: i64 = 256;
+
 /// The bounds that are given to a container when it is made. Two commands with the same ones can
 /// take each other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +85,23 @@ impl Bounds {
     pub(super) fn pids(&self) -> i64 {
         i64::from(self.processes) + 1
     }
+
+    /// What the container's cgroup may hold of processes. gVisor's own threads are in it, several
+    /// for each process inside; its kernel counts those.
+    pub(super) fn tasks(&self, runtime: ContainerRuntime) -> i64 {
+        match runtime {
+            ContainerRuntime::Engine => self.pids(),
+            ContainerRuntime::GVisor => 4 * self.pids() + GVISOR_TASKS,
+        }
+    }
+
+    /// What the container's cgroup may hold of memory. gVisor's own is in it.
+    pub(super) const fn held_memory(&self, runtime: ContainerRuntime) -> u64 {
+        match runtime {
+            ContainerRuntime::Engine => self.memory,
+            ContainerRuntime::GVisor => self.memory.saturating_add(GVISOR_MEMORY),
+        }
+    }
 }
 
 /// Numbers of the API are signed; what does not fit is as good as no bound.
@@ -95,7 +122,9 @@ pub(super) fn holder(
         typ: Some(MountType::VOLUME),
         ..Mount::default()
     };
-    body(config, image, job::HOLDING, labels, vec![mount], &Bounds::of_a_holder())
+    // Nothing of a change runs in it, so that it needs no kernel of its own.
+    let runtime = ContainerRuntime::Engine;
+    body((config, runtime), image, job::HOLDING, labels, vec![mount], &Bounds::of_a_holder())
 }
 
 /// A container for one command.
@@ -113,7 +142,7 @@ pub(super) fn runner(
         bind(shown.source.display().to_string(), shown.target.display().to_string(), true)
     });
     let mounts = writable.into_iter().chain(shown).collect();
-    body(config, image, job::PARKED, labels, mounts, bounds)
+    body((config, config.runtime), image, job::PARKED, labels, mounts, bounds)
 }
 
 fn bind(source: String, target: String, read_only: bool) -> Mount {
@@ -127,7 +156,7 @@ fn bind(source: String, target: String, read_only: bool) -> Mount {
 }
 
 fn body(
-    config: &DockerConfig,
+    (config, runtime): (&DockerConfig, ContainerRuntime),
     image: &str,
     script: &str,
     labels: HashMap<String, String>,
@@ -159,13 +188,14 @@ fn body(
             test: Some(vec!["NONE".to_owned()]),
             ..bollard::models::HealthConfig::default()
         }),
-        host_config: Some(host_config(config, mounts, bounds)),
+        host_config: Some(host_config(runtime, mounts, bounds)),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(config: &DockerConfig, mounts: Vec<Mount>, bounds: &Bounds) -> HostConfig {
+fn host_config(runtime: ContainerRuntime, mounts: Vec<Mount>, bounds: &Bounds) -> HostConfig {
     let seccomp = format!("seccomp={}", seccomp::profile());
+    let memory = signed(bounds.held_memory(runtime));
     HostConfig {
         // Not disabled altogether: that would leave `localhost` without an address.
         network_mode: Some("none".to_owned()),
@@ -174,12 +204,12 @@ fn host_config(config: &DockerConfig, mounts: Vec<Mount>, bounds: &Bounds) -> Ho
         cap_drop: Some(vec!["ALL".to_owned()]),
         privileged: Some(false),
         security_opt: Some(vec!["no-new-privileges:true".to_owned(), seccomp]),
-        pids_limit: Some(bounds.pids()),
-        memory: Some(signed(bounds.memory)),
+        pids_limit: Some(bounds.tasks(runtime)),
+        memory: Some(memory),
         // Memory and swap together: no swap.
-        memory_swap: Some(signed(bounds.memory)),
+        memory_swap: Some(memory),
         nano_cpus: (bounds.cpu_millis > 0).then(|| i64::from(bounds.cpu_millis) * 1_000_000),
-        ulimits: Some(ulimits(bounds)),
+        ulimits: Some(ulimits(runtime, bounds)),
         oom_kill_disable: Some(false),
         // Our shell is process 1 and reaps; the space has a place for shared memory.
         init: Some(false),
@@ -192,14 +222,18 @@ fn host_config(config: &DockerConfig, mounts: Vec<Mount>, bounds: &Bounds) -> Ho
             maximum_retry_count: None,
         }),
         masked_paths: Some(MASKED.map(str::to_owned).into()),
-        runtime: config.runtime.name().map(str::to_owned),
+        runtime: runtime.name().map(str::to_owned),
         ..HostConfig::default()
     }
 }
 
 /// Hard bounds of each process. That of processes counts a user's on the whole machine, so the
-/// cgroup holds it instead.
-fn ulimits(bounds: &Bounds) -> Vec<ResourcesUlimits> {
+/// cgroup holds it instead; with a kernel of its own, the container is all of the machine.
+fn ulimits(runtime: ContainerRuntime, bounds: &Bounds) -> Vec<ResourcesUlimits> {
+    let processes = match runtime {
+        ContainerRuntime::Engine => None,
+        ContainerRuntime::GVisor => Some((PROCESSES, bounds.pids().unsigned_abs())),
+    };
     let all = [
         ("core", 0),
         ("cpu", bounds.cpu_seconds),
@@ -207,10 +241,11 @@ fn ulimits(bounds: &Bounds) -> Vec<ResourcesUlimits> {
         ("msgqueue", 0),
         ("nofile", u64::from(bounds.open_files)),
     ];
+    let all = all.into_iter().chain(processes);
     all.map(|(name, value)| ResourcesUlimits {
         name: Some(name.to_owned()),
         soft: Some(signed(value)),
         hard: Some(signed(value)),
     })
-    .into()
+    .collect()
 }

@@ -10,14 +10,14 @@ use matrix_architect_core::{
 
 use super::ground::Ground;
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
 fn bounds() -> Limits {
     Limits::default().wall(Duration::from_mins(1)).memory(128 * MIB).disk(16 * MIB).processes(64)
 }
 
 /// Runs one line in a session of its own.
-async fn ended(ground: &Ground, line: &str, limits: Limits) -> (Exit, String) {
+pub(super) async fn ended(ground: &Ground, line: &str, limits: Limits) -> (Exit, String) {
     let mut spec = SessionSpec::new(SessionId::from_number(1));
     spec.limits = limits;
     let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
