@@ -11,8 +11,8 @@ use super::{
     wire::Layer,
 };
 
-/// The filter of commands, and those of commands whose memory no cgroup bounds: where the session's
-/// ipc namespace is bounded, and where it is not.
+/// What each command adds to the filter that the helper is under, and what commands add whose memory no
+/// cgroup bounds: where the session's ipc namespace is bounded, and where it is not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FilterSet {
     pub(super) usual: Filters,
@@ -21,12 +21,16 @@ pub(super) struct FilterSet {
 }
 
 impl FilterSet {
-    pub(super) fn compile() -> Result<Self, Fault> {
-        Ok(Self {
-            usual: Filters::compile()?,
-            strict: Filters::compile_without_memory_files()?,
-            strictest: Filters::compile_without_kernel_memory()?,
-        })
+    /// Puts this process and all that it starts under the part of the filter that no process here needs
+    /// to be without, and compiles the rest.
+    pub(super) fn begin() -> Result<Self, Fault> {
+        let made = Self {
+            usual: Filters::compile_rest()?,
+            strict: Filters::compile_rest_without_memory_files()?,
+            strictest: Filters::compile_rest_without_kernel_memory()?,
+        };
+        Filters::compile_for_makers()?.apply()?;
+        Ok(made)
     }
 
     /// Those of one session.

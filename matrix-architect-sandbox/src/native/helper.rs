@@ -42,11 +42,13 @@ pub(super) fn serve(standard_input: OwnedFd) {
     let mut helper = Helper {
         plan,
         ready,
-        filters: FilterSet::compile(),
+        filters: FilterSet::begin(),
         spare: Vec::new(),
         returned: Vec::new(),
         used: Vec::new(),
     };
+    // What all this took is not handed down to every session.
+    sys::trim();
     while helper.wait(socket) {
         let received = wire::receive::<Order>(socket.as_fd());
         let Ok(Some((Order::Open(request), mut descriptors))) = received else { return };

@@ -138,7 +138,11 @@ impl Keeper {
             child.hear();
         }
         if !woken.ended {
-            if child.is_alone() {
+            if child.is_done() {
+                // It only has to end, and does so even if what it read was stronger than it.
+                child.kill();
+            }
+            if child.is_alone() || child.is_done() {
                 let conclusion = child.conclude(None);
                 self.tell(conclusion);
             }

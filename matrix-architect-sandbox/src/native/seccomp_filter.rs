@@ -36,19 +36,8 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
-    // Mounts and namespaces.
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
+    // Mounts that are looked at, and roots that are left.
     libc::SYS_chroot,
-    libc::SYS_setns,
-    libc::SYS_open_tree,
-    libc::SYS_move_mount,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_mount_setattr,
     STATMOUNT,
     LISTMOUNT,
     OPEN_TREE_ATTR,
@@ -65,7 +54,6 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_quotactl_fd,
     libc::SYS_settimeofday,
     libc::SYS_clock_settime,
-    libc::SYS_sethostname,
     libc::SYS_setdomainname,
     libc::SYS_vhangup,
     #[cfg(target_arch = "x86_64")]
@@ -82,6 +70,22 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_sysfs,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_ustat,
+];
+
+/// Calls that are denied whatever their arguments, once what holds a command has been made by them.
+const MAKING: &[libc::c_long] = &[
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_setns,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_sethostname,
 ];
 
 // Younger than the libc crate's tables; numbers since 5.1 are the same on all architectures.
@@ -120,30 +124,47 @@ const OTHER_KINDS: [u64; 4] = [4, 5, 6, 10];
 /// `personality` values that ask or that debuggers and old programs use.
 const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
 
-/// The compiled program.
+/// A compiled program.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters(BpfProgram);
 
 impl Filters {
+    /// The whole filter in one program.
+    #[cfg(any(feature = "bwrap", test))]
     pub(crate) fn compile() -> Result<Self, Fault> {
-        Self::of(&[])
+        Self::of(&[DENIED, MAKING], both_rules, YOUNG)
+    }
+
+    /// What processes that make sessions do without, and all that they start.
+    pub(super) fn compile_for_makers() -> Result<Self, Fault> {
+        Self::of(&[DENIED], rules_for_makers, YOUNG)
+    }
+
+    /// The rest of the filter.
+    pub(super) fn compile_rest() -> Result<Self, Fault> {
+        Self::of(&[MAKING], rules_for_the_rest, ALLOW)
     }
 
     /// The same for where nobody counts memory that belongs to no process: without files in
     /// memory, which live as long as somebody has them open.
-    pub(crate) fn compile_without_memory_files() -> Result<Self, Fault> {
-        Self::of(MEMORY_FILES)
+    pub(super) fn compile_rest_without_memory_files() -> Result<Self, Fault> {
+        Self::of(&[MAKING, MEMORY_FILES], rules_for_the_rest, ALLOW)
     }
 
     /// The same for where nobody bounds the ipc namespace either: without message queues and
     /// semaphores, which are the kernel's own memory until the session ends. Shared segments are
     /// counted by the watch over memory.
-    pub(super) fn compile_without_kernel_memory() -> Result<Self, Fault> {
-        Self::of(&[MEMORY_FILES, KERNEL_MEMORY].concat())
+    pub(super) fn compile_rest_without_kernel_memory() -> Result<Self, Fault> {
+        Self::of(&[MAKING, MEMORY_FILES, KERNEL_MEMORY], rules_for_the_rest, ALLOW)
     }
 
-    fn of(more: &[libc::c_long]) -> Result<Self, Fault> {
-        program(more).map(Self).map_err(|cause| {
+    fn of(
+        denied: &[&[libc::c_long]],
+        rules: fn() -> Result<Rules, seccompiler::BackendError>,
+        young: ByNumber,
+    ) -> Result<Self, Fault> {
+        let made = rules().and_then(|rules| program(&denied.concat(), rules, young));
+        made.map(Self).map_err(|cause| {
             Fault::new("compiling the system call filter", &io::Error::other(cause))
         })
     }
@@ -175,13 +196,16 @@ const KERNEL_MEMORY: &[libc::c_long] = &[libc::SYS_msgget, libc::SYS_semget];
 /// one, and ends the process otherwise.
 const ENTRY: usize = 3;
 
-/// One program, because each one is looked through at every call. Numbers alone decide first; only
-/// calls whose arguments count go through the rules.
-fn program(more: &[libc::c_long]) -> Result<BpfProgram, seccompiler::BackendError> {
+/// One program, because each one is looked through at every call whose arguments count. Numbers alone
+/// decide first; only those calls go through the rules.
+fn program(
+    denied: &[libc::c_long],
+    rules: Rules,
+    young: ByNumber,
+) -> Result<BpfProgram, seccompiler::BackendError> {
     let errno = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let rules = inspected()?;
-    let numbers = by_number(rules.keys().copied(), DENIED.iter().chain(more).copied());
+    let numbers = by_number(rules.keys().copied(), denied.iter().copied(), young);
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, errno, arch)?;
     let mut program: BpfProgram = filter.try_into()?;
     program.splice(ENTRY..ENTRY, numbers);
@@ -190,16 +214,35 @@ fn program(more: &[libc::c_long]) -> Result<BpfProgram, seccompiler::BackendErro
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Calls that are denied for some of their arguments.
-fn inspected() -> Result<Rules, seccompiler::BackendError> {
-    let word = |argument, op, value: u64| SeccompCondition::new(argument, Length::Dword, op, value);
-    let number = |value: libc::c_int| u64::from(value.cast_unsigned());
+#[cfg(any(feature = "bwrap", test))]
+fn both_rules() -> Result<Rules, seccompiler::BackendError> {
+    let mut rules = rules_for_makers()?;
+    rules.extend(rules_for_the_rest()?);
+    Ok(rules)
+}
+
+fn word(argument: u8, op: Op, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(argument, Length::Dword, op, value)
+}
+
+fn number(value: libc::c_int) -> u64 {
+    u64::from(value.cast_unsigned())
+}
+
+/// Flags with which commands make no namespaces.
+fn rules_for_the_rest() -> Result<Rules, seccompiler::BackendError> {
     let mut rules = Rules::new();
     for call in [libc::SYS_clone, libc::SYS_unshare] {
         let flags = NAMESPACE_FLAGS.map(number);
         let any = flags.map(|flag| SeccompRule::new(vec![word(0, Op::MaskedEq(flag), flag)?]));
         rules.insert(call, any.into_iter().collect::<Result<_, _>>()?);
     }
+    Ok(rules)
+}
+
+/// Calls that are denied for some of their arguments, to whoever makes them.
+fn rules_for_makers() -> Result<Rules, seccompiler::BackendError> {
+    let mut rules = Rules::new();
     let none_of = FAMILIES.map(|family| word(0, Op::Ne, number(family)));
     let other_family = SeccompRule::new(none_of.into_iter().collect::<Result<_, _>>()?)?;
     let other_netlink = SeccompRule::new(vec![
@@ -242,6 +285,8 @@ enum ByNumber {
 const ALLOW: ByNumber = ByNumber::Answer(libc::SECCOMP_RET_ALLOW);
 const DENY: ByNumber = ByNumber::Answer(libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned());
 const ABSENT: ByNumber = ByNumber::Answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned());
+/// What calls younger than [`NEWEST`] answer where they have not been answered already.
+const YOUNG: ByNumber = ABSENT;
 const KILL: ByNumber = ByNumber::Answer(libc::SECCOMP_RET_KILL_PROCESS);
 
 /// The bit of x32's calls on x86-64; elsewhere no call has it.
@@ -254,11 +299,12 @@ const X32: u32 = 0x4000_0000;
 fn by_number(
     inspected: impl Iterator<Item = libc::c_long>,
     denied: impl Iterator<Item = libc::c_long>,
+    young: ByNumber,
 ) -> BpfProgram {
     let number = |call: libc::c_long| u32::try_from(call).unwrap_or(u32::MAX);
     let mut verdicts: BTreeMap<u32, ByNumber> = denied.map(|call| (number(call), DENY)).collect();
     verdicts.extend(inspected.map(|call| (number(call), ByNumber::Inspect)));
-    verdicts.insert(number(libc::SYS_clone3), ABSENT);
+    verdicts.insert(number(libc::SYS_clone3), young);
     let mut ranges = vec![(0, ALLOW)];
     let mut begin = |from, verdict| match ranges.last_mut() {
         Some((_, last)) if *last == verdict => {}
@@ -269,7 +315,7 @@ fn by_number(
         begin(call, verdict);
         begin(call + 1, ALLOW);
     }
-    begin(NEWEST + 1, ABSENT);
+    begin(NEWEST + 1, young);
     begin(X32, KILL);
     let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
     grow(&ranges, &mut program);
@@ -308,95 +354,4 @@ fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_compiled_program_begins_with_the_architecture_alone() {
-        let Filters(program) = Filters::compile().unwrap();
-        let codes: Vec<_> = program[..=ENTRY].iter().map(|step| u32::from(step.code)).collect();
-        let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        let answer = libc::BPF_RET | libc::BPF_K;
-        assert_eq!(codes, [load, equal, answer, load]);
-        assert_eq!((program[0].k, program[ENTRY].k), (4, 0), "architecture, then number");
-        assert_eq!((program[1].jt, program[1].jf), (1, 0));
-        assert_eq!(program[2].k, libc::SECCOMP_RET_KILL_PROCESS);
-    }
-
-    /// Walks a program as the kernel does, for a call without arguments.
-    fn walk(program: &[sock_filter], number: u32) -> (u32, usize) {
-        let (mut place, mut loaded, mut steps) = (0, 0, 0);
-        loop {
-            let step = &program[place];
-            let code = u32::from(step.code);
-            steps += 1;
-            place += 1;
-            let jump = |taken| usize::from(if taken { step.jt } else { step.jf });
-            if code == libc::BPF_RET | libc::BPF_K {
-                return (step.k, steps);
-            } else if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS {
-                loaded = match step.k {
-                    0 => number,
-                    4 => AUDIT_ARCH,
-                    _ => 0,
-                };
-            } else if code == libc::BPF_JMP | libc::BPF_JA {
-                place += usize::try_from(step.k).unwrap();
-            } else if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K {
-                place += jump(loaded == step.k);
-            } else if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K {
-                place += jump(loaded >= step.k);
-            } else if code == libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K {
-                place += jump(loaded > step.k);
-            } else if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K {
-                loaded &= step.k;
-            } else {
-                panic!("an instruction of another kind: {code:#x}");
-            }
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    const AUDIT_ARCH: u32 = 0xc000_003e;
-    #[cfg(target_arch = "aarch64")]
-    const AUDIT_ARCH: u32 = 0xc000_00b7;
-
-    /// What a list of rules would say.
-    fn expected(number: u32, more: &[libc::c_long]) -> Option<u32> {
-        let ByNumber::Answer(denied) = DENY else { unreachable!() };
-        let ByNumber::Answer(absent) = ABSENT else { unreachable!() };
-        let call = libc::c_long::from(number);
-        if number >= X32 {
-            Some(libc::SECCOMP_RET_KILL_PROCESS)
-        } else if number > NEWEST || call == libc::SYS_clone3 {
-            Some(absent)
-        } else if DENIED.contains(&call) || more.contains(&call) {
-            Some(denied)
-        } else {
-            let inspected = inspected().unwrap().contains_key(&call);
-            (!inspected).then_some(libc::SECCOMP_RET_ALLOW)
-        }
-    }
-
-    #[test]
-    fn every_number_is_judged_as_the_lists_say_and_soon() {
-        let strictest = [MEMORY_FILES, KERNEL_MEMORY].concat();
-        let filters = [
-            (Filters::compile(), &[][..]),
-            (Filters::compile_without_memory_files(), MEMORY_FILES),
-            (Filters::compile_without_kernel_memory(), &strictest),
-        ];
-        for (filters, more) in filters {
-            let Filters(program) = filters.unwrap();
-            let edges = [X32 - 1, X32, X32 + 1, u32::MAX];
-            for number in (0..2048).chain(edges) {
-                let (answer, steps) = walk(&program, number);
-                if let Some(expected) = expected(number, more) {
-                    assert_eq!(answer, expected, "call {number}");
-                    assert!(steps <= 16, "{steps} steps for call {number}");
-                }
-            }
-        }
-    }
-}
+mod tests;

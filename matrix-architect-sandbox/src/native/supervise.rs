@@ -32,7 +32,8 @@ pub(super) enum Kind {
     Service(usize, Meter),
     /// A piece of our own code that the server waits for.
     Errand,
-    /// What nobody waits for: a seat that was not needed, a pid 1 whose command has been told.
+    /// What nobody waits for: a seat that was not needed, a pid 1 whose command has been told, an
+    /// errand that is done.
     Dismissed,
 }
 
@@ -105,8 +106,13 @@ impl Watched {
         self.is_metered() && self.said.split(|byte| *byte == b'\n').any(alone)
     }
 
+    /// Whether it is an errand that has said all there is to say, though it has not ended yet.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.kind, Kind::Errand) && self.said.contains(&b'\n')
+    }
+
     /// What is told of its end, and whom. Call it when the child has ended, with what it used, or
-    /// when it is alone.
+    /// when it is alone or done.
     pub(super) fn conclude(&mut self, used: Option<sys::Used>) -> Conclusion {
         match std::mem::replace(&mut self.kind, Kind::Dismissed) {
             Kind::Dismissed => Conclusion::Nobody,

@@ -268,6 +268,15 @@ pub(super) fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Gives freed memory back to the kernel, which otherwise is copied with each fork.
+pub(super) fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointers, and the process has one thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Brings the loopback interface up.
 pub(super) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: a zeroed ifreq is a valid ifreq.
