@@ -243,6 +243,15 @@ impl Attempt {
         matches!(self.how, How::Probe(_, Control::Root))
     }
 
+    /// Whether it succeeds in our own sandbox once a single layer or bound is taken away.
+    pub(crate) const fn has_layer_of_its_own(&self) -> bool {
+        match self.how {
+            How::Probe(_, Control::Without(layers)) => layers.len() == 1,
+            How::Bound { .. } | How::Flood { .. } | How::Ask { .. } => true,
+            How::Probe(..) | How::Outlive(_) | How::Collect { .. } => false,
+        }
+    }
+
     /// Whether somebody can.
     pub(crate) const fn has_control(&self) -> bool {
         self.without_control().is_none()
