@@ -1,5 +1,6 @@
 //! Control groups, version 1 or 2: where they can be made, and who left some behind.
 
+mod directory;
 mod group;
 mod reserve;
 
@@ -17,6 +18,7 @@ use super::{
     config::{CgroupUse, NativeConfig},
     owner::Owner,
 };
+use directory::Parent;
 use group::Slot;
 pub(crate) use group::{Group, Readings};
 use reserve::Reserve;
@@ -47,12 +49,9 @@ impl Controller {
 /// Where cgroups can be made for which controller, and of which version.
 #[derive(Debug, Default)]
 pub(crate) struct Hierarchies {
-    places: Places,
+    places: BTreeMap<Controller, (Version, Parent)>,
     reserve: Arc<Reserve>,
 }
-
-/// A directory for each controller.
-type Places = BTreeMap<Controller, (Version, PathBuf)>;
 
 /// A version of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +85,10 @@ impl Hierarchies {
                     let root = config.cgroup_root.clone();
                     v2_place(controller, root, &mounts, &own).map(|path| (Version::V2, path))
                 })?;
-            can_make(&place.1, owner).then_some((controller, place))
+            if !can_make(&place.1, owner) {
+                return None;
+            }
+            Some((controller, (place.0, Parent::open(place.1).ok()?)))
         });
         Self { places: found.collect(), reserve: Arc::default() }
     }
@@ -104,20 +106,13 @@ impl Hierarchies {
     pub(crate) fn create(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let mut slot = Slot::default();
         for (controller, (version, parent)) in self.wanted(limits) {
-            let directory = parent.join(name);
-            match fs::create_dir(&directory) {
-                Ok(()) => {}
-                // One directory serves all controllers of version 2.
-                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(cause) => return Err(cause),
-            }
-            slot.add(*controller, *version, directory);
+            slot.add(*controller, *version, parent.make(name)?);
         }
         Group::occupy(slot, limits, &self.reserve)
     }
 
     /// The places in which a command with these limits needs a cgroup.
-    fn wanted(&self, limits: &Limits) -> impl Iterator<Item = (&Controller, &(Version, PathBuf))> {
+    fn wanted(&self, limits: &Limits) -> impl Iterator<Item = (&Controller, &(Version, Parent))> {
         let has_quota = limits.cpu_millis > 0;
         self.places.iter().filter(move |(controller, (version, _))| {
             has_quota || **controller != Controller::Cpu || *version == Version::V2
@@ -126,7 +121,8 @@ impl Hierarchies {
 
     /// Ends and removes what owners that have died left behind.
     pub(crate) fn reap(&self) -> u64 {
-        let mut parents: Vec<_> = self.places.values().map(|(_, parent)| parent.clone()).collect();
+        let mut parents: Vec<_> =
+            self.places.values().map(|(_, parent)| parent.path().to_owned()).collect();
         parents.sort();
         parents.dedup();
         let mut reaped = std::collections::BTreeSet::new();

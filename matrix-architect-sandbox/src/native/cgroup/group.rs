@@ -1,28 +1,27 @@
 //! The cgroups of one command: bounded, read back and read out.
 
-use std::{
-    fs::{self, File},
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 use matrix_architect_core::traits::Limits;
+use rustix::fs::OFlags;
 
-use super::{Controller, Places, Version, reserve::Reserve};
+use super::{
+    Controller, Version,
+    directory::{Directory, if_there},
+    reserve::Reserve,
+};
 
 /// The directories of a command's cgroups, and what they had counted before it.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    places: Places,
+    places: BTreeMap<Controller, (Version, Directory)>,
     used_before: bool,
     oom_kills: u64,
     refused_forks: u64,
 }
 
 impl Slot {
-    pub(super) fn add(&mut self, controller: Controller, version: Version, directory: PathBuf) {
+    pub(super) fn add(&mut self, controller: Controller, version: Version, directory: Directory) {
         self.places.insert(controller, (version, directory));
     }
 
@@ -40,62 +39,60 @@ impl Slot {
     /// Whether nobody is in it and next to no memory is left to its account. What a command wrote
     /// into its session's space is memory until the session ends.
     pub(super) fn is_empty(&self) -> bool {
-        let place = |controller| self.places.get(&controller).map(|(_, path)| path);
+        let place = |controller| self.places.get(&controller).map(|(_, directory)| directory);
         let nobody = match place(Controller::Pids) {
-            Some(pids) => number(&pids.join("pids.current")) == Some(0),
-            None => self.places.values().all(|(_, path)| {
-                fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|text| text.is_empty())
+            Some(pids) => pids.number("pids.current") == Some(0),
+            None => self.places.values().all(|(_, directory)| {
+                directory.read("cgroup.procs").is_ok_and(|text| text.is_empty())
             }),
         };
-        let used = place(Controller::Memory).map(|path| path.join("memory.usage_in_bytes"));
-        nobody && used.is_none_or(|path| number(&path).is_some_and(|used| used <= LEFT_BEHIND))
+        let is_free =
+            |memory: &Directory| memory.number(USAGE).is_some_and(|used| used <= LEFT_BEHIND);
+        nobody && place(Controller::Memory).is_none_or(is_free)
     }
 
     /// Sets back what counts, or remembers it.
     fn reset(&mut self) -> io::Result<()> {
         self.oom_kills = self.oom_kills();
         self.refused_forks = self.refused_forks();
-        if let Some((_, path)) = self.places.get(&Controller::Memory) {
-            fs::write(path.join("memory.max_usage_in_bytes"), "0")?;
-            let with_swap = path.join("memory.memsw.max_usage_in_bytes");
-            if with_swap.is_file() {
-                fs::write(with_swap, "0")?;
-            }
+        if let Some((_, memory)) = self.places.get(&Controller::Memory) {
+            memory.write(PEAK, "0")?;
+            if_there(memory.write(PEAK_WITH_SWAP, "0"))?;
         }
-        if let Some((_, path)) = self.places.get(&Controller::CpuAcct) {
-            fs::write(path.join("cpuacct.usage"), "0")?;
+        if let Some((_, accounts)) = self.places.get(&Controller::CpuAcct) {
+            accounts.write("cpuacct.usage", "0")?;
         }
         Ok(())
     }
 
     fn oom_kills(&self) -> u64 {
-        let Some((version, path)) = self.places.get(&Controller::Memory) else { return 0 };
+        let Some((version, memory)) = self.places.get(&Controller::Memory) else { return 0 };
         let events = match version {
             Version::V1 => "memory.oom_control",
             Version::V2 => "memory.events",
         };
-        counter(&path.join(events), "oom_kill")
+        memory.counter(events, "oom_kill")
     }
 
     fn refused_forks(&self) -> u64 {
         let place = self.places.get(&Controller::Pids);
-        place.map_or(0, |(_, path)| counter(&path.join("pids.events"), "max"))
+        place.map_or(0, |(_, pids)| pids.counter("pids.events", "max"))
     }
 
     fn peak_memory(&self) -> Option<u64> {
-        let (version, path) = self.places.get(&Controller::Memory)?;
+        let (version, memory) = self.places.get(&Controller::Memory)?;
         let peak = match version {
-            Version::V1 => "memory.memsw.max_usage_in_bytes",
+            Version::V1 => PEAK_WITH_SWAP,
             Version::V2 => "memory.peak",
         };
-        number(&path.join(peak)).or_else(|| number(&path.join("memory.max_usage_in_bytes")))
+        memory.number(peak).or_else(|| memory.number(PEAK))
     }
 
     /// The directories, each once.
     fn directories(&self) -> Vec<PathBuf> {
         let paths: std::collections::BTreeSet<_> =
-            self.places.values().map(|(_, path)| path).collect();
-        paths.into_iter().cloned().collect()
+            self.places.values().map(|(_, directory)| directory.path()).collect();
+        paths.into_iter().collect()
     }
 
     /// Removes it; if processes in it are still ending, later.
@@ -118,6 +115,12 @@ impl Slot {
         }
     }
 }
+
+const USAGE: &str = "memory.usage_in_bytes";
+const PEAK: &str = "memory.max_usage_in_bytes";
+const PEAK_WITH_SWAP: &str = "memory.memsw.max_usage_in_bytes";
+const LIMIT: &str = "memory.limit_in_bytes";
+const LIMIT_WITH_SWAP: &str = "memory.memsw.limit_in_bytes";
 
 /// Memory that may be left in a cgroup that is used again: what the kernel keeps at hand for each
 /// CPU, and the last of what it frees later.
@@ -157,8 +160,8 @@ impl Group {
         if std::mem::replace(&mut self.slot.used_before, true) {
             self.slot.reset()?;
         }
-        for (controller, (version, path)) in &self.slot.places {
-            if bound(*controller, *version, path, limits)? {
+        for (controller, (version, directory)) in &self.slot.places {
+            if bound(*controller, *version, directory, limits)? {
                 self.held.push((*controller, *version));
             }
         }
@@ -181,19 +184,21 @@ impl Group {
             Version::V1 => "tasks",
             Version::V2 => "cgroup.procs",
         };
-        let paths = self.slot.places.values().map(|(version, path)| path.join(file(*version)));
-        let paths: std::collections::BTreeSet<_> = paths.collect();
-        paths.iter().map(|path| Ok(File::options().write(true).open(path)?.into())).collect()
+        // One directory serves all controllers of version 2.
+        let mut seen = std::collections::BTreeSet::new();
+        let places = self.slot.places.values();
+        let each = places.filter(|(_, directory)| seen.insert(directory.path()));
+        each.map(|(version, directory)| directory.open(file(*version), OFlags::WRONLY)).collect()
     }
 
     /// A file that tells the CPU time of the tree.
     pub(crate) fn meter(&self) -> Option<OwnedFd> {
-        let (version, path) = self.slot.places.get(&Controller::CpuAcct)?;
+        let (version, directory) = self.slot.places.get(&Controller::CpuAcct)?;
         let file = match version {
-            Version::V1 => path.join("cpuacct.usage"),
-            Version::V2 => path.join("cpu.stat"),
+            Version::V1 => "cpuacct.usage",
+            Version::V2 => "cpu.stat",
         };
-        File::open(file).ok().map(Into::into)
+        directory.open(file, OFlags::RDONLY).ok()
     }
 
     /// What happened, read before the cgroups are given back.
@@ -211,33 +216,33 @@ impl Group {
 fn bound(
     controller: Controller,
     version: Version,
-    path: &Path,
+    directory: &Directory,
     limits: &Limits,
 ) -> io::Result<bool> {
     match (controller, version) {
         (Controller::CpuAcct, _) => Ok(false),
-        (Controller::Memory, Version::V1) => memory_v1(path, limits.memory),
-        (Controller::Memory, Version::V2) => memory_v2(path, limits.memory),
+        (Controller::Memory, Version::V1) => memory_v1(directory, limits.memory),
+        (Controller::Memory, Version::V2) => memory_v2(directory, limits.memory),
         (Controller::Pids, _) => {
             // The command's own pid 1 is one more.
             let most = u64::from(limits.processes) + 1;
-            if number(&path.join("pids.max")) == Some(most) {
+            if directory.number("pids.max") == Some(most) {
                 return Ok(true);
             }
-            fs::write(path.join("pids.max"), most.to_string())?;
-            Ok(number(&path.join("pids.max")) == Some(most))
+            directory.write("pids.max", &most.to_string())?;
+            Ok(directory.number("pids.max") == Some(most))
         }
         (Controller::Cpu, _) if limits.cpu_millis == 0 => Ok(false),
         (Controller::Cpu, Version::V1) => {
             let quota = u64::from(limits.cpu_millis) * 100;
-            fs::write(path.join("cpu.cfs_period_us"), "100000")?;
-            fs::write(path.join("cpu.cfs_quota_us"), quota.to_string())?;
-            Ok(number(&path.join("cpu.cfs_quota_us")) == Some(quota))
+            directory.write("cpu.cfs_period_us", "100000")?;
+            directory.write("cpu.cfs_quota_us", &quota.to_string())?;
+            Ok(directory.number("cpu.cfs_quota_us") == Some(quota))
         }
         (Controller::Cpu, Version::V2) => {
             let wanted = format!("{} 100000", u64::from(limits.cpu_millis) * 100);
-            fs::write(path.join("cpu.max"), &wanted)?;
-            Ok(fs::read_to_string(path.join("cpu.max"))?.trim() == wanted)
+            directory.write("cpu.max", &wanted)?;
+            Ok(directory.read("cpu.max")?.trim() == wanted)
         }
     }
 }
@@ -258,40 +263,36 @@ impl Drop for Group {
 }
 
 /// Memory and swap together; without swap accounting memory alone, if there is no swap.
-fn memory_v1(path: &Path, bytes: u64) -> io::Result<bool> {
+fn memory_v1(directory: &Directory, bytes: u64) -> io::Result<bool> {
     let bytes = whole_pages(bytes);
-    let (alone, with_swap) =
-        (path.join("memory.limit_in_bytes"), path.join("memory.memsw.limit_in_bytes"));
-    let counts_swap = with_swap.is_file();
+    let with_swap = || directory.number(LIMIT_WITH_SWAP);
+    let (alone, together) = (directory.number(LIMIT), with_swap());
+    let counts_swap = together.is_some();
     if !counts_swap && has_swap() {
         return Ok(false);
     }
-    let holds =
-        || number(&alone) == Some(bytes) && (!counts_swap || number(&with_swap) == Some(bytes));
-    if holds() {
+    if alone == Some(bytes) && (!counts_swap || together == Some(bytes)) {
         return Ok(true);
     }
+    let text = bytes.to_string();
     // The first must never be above the second, so it depends which way they go.
-    if fs::write(&alone, bytes.to_string()).is_err() && counts_swap {
-        fs::write(&with_swap, bytes.to_string())?;
+    if directory.write(LIMIT, &text).is_err() && counts_swap {
+        directory.write(LIMIT_WITH_SWAP, &text)?;
     }
-    fs::write(&alone, bytes.to_string())?;
+    directory.write(LIMIT, &text)?;
     if counts_swap {
-        fs::write(&with_swap, bytes.to_string())?;
+        directory.write(LIMIT_WITH_SWAP, &text)?;
     }
-    Ok(holds())
+    Ok(directory.number(LIMIT) == Some(bytes) && (!counts_swap || with_swap() == Some(bytes)))
 }
 
-fn memory_v2(path: &Path, bytes: u64) -> io::Result<bool> {
+fn memory_v2(directory: &Directory, bytes: u64) -> io::Result<bool> {
     let bytes = whole_pages(bytes);
-    fs::write(path.join("memory.max"), bytes.to_string())?;
-    let swap = path.join("memory.swap.max");
-    if swap.is_file() {
-        fs::write(&swap, "0")?;
-    } else if has_swap() {
+    directory.write("memory.max", &bytes.to_string())?;
+    if if_there(directory.write("memory.swap.max", "0"))?.is_none() && has_swap() {
         return Ok(false);
     }
-    Ok(number(&path.join("memory.max")) == Some(bytes))
+    Ok(directory.number("memory.max") == Some(bytes))
 }
 
 fn whole_pages(bytes: u64) -> u64 {
@@ -301,16 +302,6 @@ fn whole_pages(bytes: u64) -> u64 {
 
 fn has_swap() -> bool {
     fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
-}
-
-fn number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn counter(path: &Path, key: &str) -> u64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
