@@ -14,9 +14,8 @@ use rustix::{
 };
 
 use super::{
-    collect,
     confinement::{Confinement, FilterSet},
-    errand,
+    errand::{Errand, Porter},
     fault::{Fault, Step as _},
     meter::Meter,
     network,
@@ -24,7 +23,7 @@ use super::{
     seat::Seat,
     stand::{enter_namespaces, stand},
     supervise::{Conclusion, Kind, Watched},
-    sys, unpack,
+    sys,
     wire::{self, Ended, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest, Services},
 };
 
@@ -53,6 +52,8 @@ struct Keeper {
     confinement: Confinement,
     /// What the next command gets, or why there is none.
     seat: Result<Seat, Fault>,
+    /// Who does the next errand, if somebody stands by.
+    porter: Option<Porter>,
     children: Vec<Watched>,
     /// How each service ended, in the order of their start; `None` while it runs.
     services: Vec<Option<Result<Ended, Fault>>>,
@@ -87,8 +88,8 @@ impl Keeper {
         wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
             .step("answering the server")?;
         let (socket, seat) = (foundation.socket, Err(no_seat()));
-        let (children, services) = (Vec::new(), Vec::new());
-        Ok(Self { socket, scratch, proc, confinement, seat, children, services })
+        let (porter, children, services) = (None, Vec::new(), Vec::new());
+        Ok(Self { socket, scratch, proc, confinement, seat, porter, children, services })
     }
 
     /// Does what the server asks and watches what it started, whichever comes first.
@@ -180,12 +181,15 @@ impl Keeper {
                 let found = self.children.iter().filter(|child| child.is_service_at(place));
                 return found.for_each(Watched::kill);
             }
+            Request::StandBy => {
+                // What cannot be made now is made when it is needed, and told then.
+                self.porter = Porter::prepare(&self.confinement).ok();
+                return;
+            }
             Request::Unpack { disk } => {
-                self.scratch.resize(disk).and_then(|()| self.errand(descriptors, unpack::main))
+                self.scratch.resize(disk).and_then(|()| self.errand(&Errand::Unpack, descriptors))
             }
-            Request::Collect(what) => {
-                self.errand(descriptors, |archive| collect::main(&what, archive))
-            }
+            Request::Collect(what) => self.errand(&Errand::Collect(what), descriptors),
             Request::Listen => return self.open_door(),
             // What was to be killed may have ended by itself meanwhile.
             Request::Kill => {
@@ -286,20 +290,10 @@ impl Keeper {
     }
 
     /// Has a child do an errand.
-    fn errand(
-        &self,
-        mut descriptors: Vec<OwnedFd>,
-        errand: impl FnOnce(OwnedFd) -> Reply,
-    ) -> Result<Watched, Fault> {
-        let Some(archive) = descriptors.pop() else {
-            return Err(unreadable("a descriptor is missing"));
-        };
-        let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .step("opening a pipe for the report")?;
-        match sys::clone(0).step("starting a process")? {
-            sys::Side::Child => errand::main(&self.confinement, archive, &answer, errand),
-            sys::Side::Parent(child) => Ok(Watched::new(child, Kind::Errand, report)),
-        }
+    fn errand(&mut self, errand: &Errand, mut with: Vec<OwnedFd>) -> Result<Watched, Fault> {
+        let archive = with.pop().ok_or_else(|| unreadable("a descriptor is missing"))?;
+        let porter = self.porter.take().map_or_else(|| Porter::prepare(&self.confinement), Ok)?;
+        Ok(porter.send(errand, &archive))
     }
 }
 

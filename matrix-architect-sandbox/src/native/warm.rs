@@ -8,7 +8,7 @@ use matrix_architect_core::{
     traits::{Limits, SessionSpec},
 };
 
-use super::{link::Link, prepared::Prepared, sandbox::Shared};
+use super::{link::Link, prepared::Prepared, sandbox::Shared, wire::Request};
 
 /// A session with nothing in it yet.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ impl Standing {
     /// Starts one; it makes itself ready beside the caller and says when it is.
     pub(super) fn start(shared: &Shared, limits: &Limits) -> Result<Self> {
         let link = shared.launcher.open(shared.request(limits.disk))?;
+        link.say(&Request::StandBy, &[])?;
         let mut prepared = None;
         // Without cgroups made ready the session's first command makes them.
         if let Ok((made, preparation)) = Prepared::new(shared, limits) {

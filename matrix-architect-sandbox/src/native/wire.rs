@@ -126,6 +126,8 @@ impl Layer {
 /// To a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Request {
+    /// Make a process ready for the next archive that comes or goes. No reply.
+    StandBy,
     /// Unpack a tar archive, read from the one descriptor, into the tree.
     Unpack {
         /// Bytes of the writable space.
