@@ -4,6 +4,7 @@
 
 use std::{
     ffi::CString,
+    io,
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
 };
@@ -11,7 +12,7 @@ use std::{
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
-    process::{Resource, Rlimit},
+    process::{DumpableBehavior, Resource, Rlimit},
 };
 
 use super::{
@@ -31,9 +32,44 @@ const USER: u32 = 1000;
 /// goes to 1000.
 const OOM_SCORE: &[u8] = b"500";
 
+/// Starts the process that waits to be told the command and becomes it, and returns when it has.
+///
+/// It lives in its pid 1's memory until then, which stands still meanwhile: a copy of that memory
+/// would cost as much as the program's own start. A user namespace can only be entered this way as
+/// the process is made (`check_unshare_flags` of Linux), so its owner must be the command's user.
+pub(super) fn start(given: &Given<'_>, layers: &mut Layers<'_>) -> Result<libc::pid_t, Fault> {
+    // What root alone may have more of than before.
+    limit(Resource::Fsize, given.request.rlimits.file_size)?;
+    // The command's streams have to be received before only few files may be open.
+    limit(Resource::Nofile, given.request.rlimits.open_files.max(FILES_OF_OUR_OWN))?;
+    let user = given.confinement.user;
+    if layers.enter(Layer::User, || Ok(()))?.is_some() {
+        let started = as_owner(user, || {
+            sys::lend_memory(libc::CLONE_NEWUSER, &mut || main(given, layers, true))
+        });
+        match started.step("creating the command's user namespace") {
+            Err(fault) if given.request.proving => layers.lacking.push((Layer::User, fault)),
+            started => return started,
+        }
+    }
+    sys::lend_memory(0, &mut || main(given, layers, false)).step("starting the command")
+}
+
+/// Starts a process in a user namespace of the command's user; only root can and need become it.
+fn as_owner<T>(user: Option<u32>, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let Some(id) = user else { return start() };
+    sys::appear_as(id)?;
+    // Changing the user hid this process's files in /proc from the one that is to write them.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    let started = start();
+    sys::appear_as(0)?;
+    started
+}
+
 /// Makes itself ready, waits to be told the command, and becomes it.
-pub(super) fn main(given: &Given<'_>, mut layers: Layers<'_>) -> ! {
-    let outcome = confine(given, &mut layers).and_then(|()| receive(given)).map(|program| {
+fn main(given: &Given<'_>, layers: &mut Layers<'_>, has_users: bool) {
+    let confined = confine(given, layers, has_users);
+    let outcome = confined.and_then(|()| receive(given)).map(|program| {
         // Nobody waits any more: the seat was given up.
         let Some(program) = program else { sys::exit(0) };
         let lacking = std::mem::take(&mut layers.lacking);
@@ -46,13 +82,16 @@ pub(super) fn main(given: &Given<'_>, mut layers: Layers<'_>) -> ! {
 }
 
 /// All that can be done before the command is known.
-fn confine(given: &Given<'_>, layers: &mut Layers<'_>) -> Result<(), Fault> {
+fn confine(given: &Given<'_>, layers: &mut Layers<'_>, has_users: bool) -> Result<(), Fault> {
     let (user, limits) = (given.confinement.user, &given.request.rlimits);
     rustix::process::setsid().step("starting a terminal session")?;
     write_at(given.proc, "self/oom_score_adj", OOM_SCORE).step("preferring the command for OOM")?;
     bound(limits)?;
-    confine::become_owner_with_capabilities(user)?;
-    layers.enter(Layer::User, || own_users(given.proc, user))?;
+    if has_users {
+        layers.enter(Layer::User, || own_users(given.proc, user))?;
+    } else {
+        confine::become_owner_with_capabilities(user)?;
+    }
     limit(Resource::Nproc, limits.processes)?;
     sys::drop_capabilities().step("giving up capabilities")?;
     rustix::thread::set_no_new_privs(true).step("renouncing new privileges")?;
@@ -89,12 +128,13 @@ fn receive(given: &Given<'_>) -> Result<Option<Program>, Fault> {
     Ok(Some(program))
 }
 
-/// A user namespace in which nothing but the command's own user exists, and no further one.
+/// Makes the command's user all that exists in its user namespace, and becomes it; and there is no
+/// further one.
 fn own_users(proc: &OwnedFd, user: Option<u32>) -> Result<(), Fault> {
     // Without one of its own a command is whom the helper made root of its own user namespace.
     let outside = user.unwrap_or(0);
-    sys::unshare(libc::CLONE_NEWUSER).step("creating the command's user namespace")?;
     confine::map_identity(proc.as_fd(), "self", USER, outside, outside)?;
+    sys::become_mapped(USER).step("becoming the command's user")?;
     // A second lock behind seccomp's; older kernels have no such file.
     let _ = write_at(proc, "sys/user/max_user_namespaces", b"0");
     Ok(())
@@ -105,18 +145,16 @@ const FILES_OF_OUR_OWN: u64 = 256;
 
 fn bound(limits: &Rlimits) -> Result<(), Fault> {
     limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, limits.file_size)?;
-    // The command's streams have to be received before only few files may be open.
-    limit(Resource::Nofile, limits.open_files.max(FILES_OF_OUR_OWN))?;
     // The kernel warns with SIGXCPU at the soft bound and kills at the hard one.
-    let cpu = limits.cpu_seconds.max(1);
-    set(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(cpu + 1) })?;
+    let most = rustix::process::getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);
+    let cpu = limits.cpu_seconds.max(1).min(most);
+    set(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(most.min(cpu + 1)) })?;
     // What the server may have, and no command needs: the host's memory, its scheduler's favour.
     for (resource, most) in OTHERS {
         limit_to(resource, most)?;
     }
     if limits.data > 0 {
-        limit(Resource::Data, limits.data)?;
+        limit_to(Resource::Data, limits.data)?;
     }
     Ok(())
 }

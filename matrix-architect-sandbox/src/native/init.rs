@@ -63,24 +63,19 @@ fn live(given: &Given<'_>) -> Result<Ended, Fault> {
         sys::unshare(libc::CLONE_NEWCGROUP).step("creating a cgroup namespace")
     })?;
     layers.enter(Layer::Proc, || root::cover_proc(given.confinement.user))?;
-    match sys::clone(0).step("starting the command")? {
-        sys::Side::Child => command::main(given, layers),
-        sys::Side::Parent(child) => {
-            let status = reap_until(child.pid)?;
-            // Where no cgroup tells that a fork was refused, what is left of the tree does.
-            let most_processes = if given.request.counting { 1 + others() } else { 0 };
-            let used = sys::used_by_children();
-            Ok(Ended {
-                status: Some(status),
-                most_processes,
-                alone: is_alone(),
-                user_micros: used.user_micros,
-                system_micros: used.system_micros,
-                peak_memory: used.max_rss,
-                ..Ended::default()
-            })
-        }
-    }
+    let status = reap_until(command::start(given, &mut layers)?)?;
+    // Where no cgroup tells that a fork was refused, what is left of the tree does.
+    let most_processes = if given.request.counting { 1 + others() } else { 0 };
+    let used = sys::used_by_children();
+    Ok(Ended {
+        status: Some(status),
+        most_processes,
+        alone: is_alone(),
+        user_micros: used.user_micros,
+        system_micros: used.system_micros,
+        peak_memory: used.max_rss,
+        ..Ended::default()
+    })
 }
 
 /// Whether nothing else lives in this pid namespace: all orphans are children of its pid 1.

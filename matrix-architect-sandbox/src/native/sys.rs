@@ -52,6 +52,31 @@ pub(super) fn clone(flags: libc::c_int) -> io::Result<Side> {
     Ok(Side::Parent(Child { pid, pidfd }))
 }
 
+/// Room for what a process does in another's memory until it executes its program.
+const STACK: usize = 512 << 10;
+
+/// Starts a process in this one's memory, on a stack of its own, and waits until it has executed a
+/// program or ended. Nothing is copied for it, and nothing of it is left here but what it changed.
+/// `child` ends it.
+pub(super) fn lend_memory<F: FnMut()>(
+    flags: libc::c_int,
+    child: &mut F,
+) -> io::Result<libc::pid_t> {
+    extern "C" fn enter<F: FnMut()>(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: it points to the closure of the parent, which neither moves nor runs meanwhile.
+        unsafe { (*child.cast::<F>())() };
+        127
+    }
+    let mut stack = vec![0_u128; STACK / size_of::<u128>()];
+    let top = stack.as_mut_ptr_range().end.cast();
+    let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is aligned, grows down from its end and outlives the call, at whose end the
+    // child has left this memory. This process has one thread and stands still until then, so that
+    // the child has what belongs to a thread for itself.
+    let pid = unsafe { libc::clone(enter::<F>, top, flags, (&raw mut *child).cast()) };
+    check_int(pid).map(|()| pid)
+}
+
 /// Enters the namespaces of `kind` that a descriptor of `/proc/<pid>/ns` stands for.
 pub(super) fn enter(namespace: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {
     // SAFETY: takes a descriptor and flags.
@@ -142,6 +167,33 @@ pub(super) fn set_mount_attributes(
 pub(super) fn become_user(id: u32) -> io::Result<()> {
     // SAFETY: the process has one thread, and an empty list needs no pointer.
     check_int(unsafe { libc::setgroups(0, ptr::null()) })?;
+    // SAFETY: takes no pointers.
+    check_int(unsafe { libc::setresgid(id, id, id) })?;
+    // SAFETY: takes no pointers.
+    check_int(unsafe { libc::setresuid(id, id, id) })
+}
+
+/// Becomes who owns what is made now, or root again, and stays whom it was otherwise. The other
+/// groups of the process are given up.
+pub(super) fn appear_as(id: u32) -> io::Result<()> {
+    const AS_BEFORE: u32 = u32::MAX;
+    // From root's user to another, root's rights end with the last step; and back, begin with the first.
+    let user = || {
+        // SAFETY: takes no pointers.
+        check_int(unsafe { libc::setresuid(AS_BEFORE, id, AS_BEFORE) })
+    };
+    if id == 0 {
+        user()?;
+    }
+    // SAFETY: the process has one thread, and an empty list needs no pointer.
+    check_int(unsafe { libc::setgroups(0, ptr::null()) })?;
+    // SAFETY: takes no pointers.
+    check_int(unsafe { libc::setresgid(AS_BEFORE, id, AS_BEFORE) })?;
+    if id == 0 { Ok(()) } else { user() }
+}
+
+/// Becomes, in all ways, whom this user namespace calls so.
+pub(super) fn become_mapped(id: u32) -> io::Result<()> {
     // SAFETY: takes no pointers.
     check_int(unsafe { libc::setresgid(id, id, id) })?;
     // SAFETY: takes no pointers.
