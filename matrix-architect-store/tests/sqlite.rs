@@ -8,6 +8,7 @@ mod sqlite {
     pub(super) mod limits;
     pub(super) mod processes;
     pub(super) mod readonly;
+    pub(super) mod together;
 }
 
 use std::{

@@ -25,9 +25,10 @@ create index job_status on job (tenant, status, number);
 create index job_ready on job (tenant, priority, ready_at, number) where ready_at is not null;
 create index job_leased on job (tenant, lease_until) where lease_until is not null;
 
--- What clients see: the fold of the events.
+-- What clients see: the fold of the events. Its job is looked for as it is written and again at the
+-- end, so that a statement of many rows needs no journal of its own.
 create table document (
-    job  integer primary key references job (number),
+    job  integer primary key references job (number) deferrable initially deferred,
     spec text not null,                     -- JobSpec
     view text not null                      -- Job
 ) strict;

@@ -1,19 +1,16 @@
 //! Creating jobs.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+mod insert;
 
-use async_trait::async_trait;
-use matrix_architect_core::{error::Result, job::NewJob, pipeline::JobRecord, time::Timestamp};
-use sqlx::{SqliteConnection, query, query_as};
+use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    row::Row,
-    value::json,
-    writer::{Outcome, Write},
+use matrix_architect_core::{
+    error::Result, id::TenantId, job::NewJob, pipeline::JobRecord, tenant::JobRef, time::Timestamp,
 };
+use sqlx::{SqliteConnection, query_as};
+
+use self::insert::insert;
+use super::{row::Row, value::json};
 use crate::decide::job as decide;
 
 /// The highest number, at place -1, and which of the `[tenant, id, key]` are there already.
@@ -29,31 +26,7 @@ const EXISTING: &str = "
     from json_each(?1) as wanted
     join job on job.tenant = wanted.value ->> 0 and job.idempotency_key = wanted.value ->> 2";
 
-/// Rows of one statement, the largest first. Statements of few sizes stay prepared, and a row given
-/// in parameters costs a third of one unpacked from JSON.
-const SIZES: [usize; 3] = [64, 8, 1];
-
-/// For each of [`SIZES`].
-static INSERT: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_of));
-
-/// Jobs and their documents in one go, for the way to the database costs more than a row.
-fn insert_of(rows: usize) -> String {
-    let job = vec!["(?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
-    let document = vec!["(?, ?, ?)"; rows].join(", ");
-    format!(
-        "insert into job (
-            number, tenant, id, status, version, rules, priority, state, run_at, ready_at,
-            idempotency_key
-        ) values {job};
-        insert into document (job, spec, view) values {document}"
-    )
-}
-
-const INSERT_LABELS: &str = "
-    insert into label (job, name, value)
-    select new.value ->> 0, new.value ->> 1, new.value ->> 2 from json_each(?1) as new";
-
-/// Creates jobs: all or none.
+/// The jobs of one call, of which all are created or none.
 #[derive(Debug)]
 pub(super) struct Create(Vec<Fresh>);
 
@@ -61,168 +34,173 @@ pub(super) struct Create(Vec<Fresh>);
 #[derive(Debug)]
 struct Fresh {
     new: NewJob,
-    record: JobRecord,
+    // So that a list of these is not moved about by the kilobyte.
+    record: Box<JobRecord>,
+    name: String,
     state: Arc<str>,
     spec: Arc<str>,
     view: Arc<str>,
 }
 
+/// What became of one job of a call.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// It was created.
+    New,
+    /// It is the one at that place of the same call.
+    Same(usize),
+    /// It was there.
+    Stored(JobRecord),
+}
+
 impl Fresh {
     fn of(new: NewJob) -> Result<Self> {
-        let record = JobRecord::new(&new);
+        let record = Box::new(JobRecord::new(&new));
+        let name = json(&(&new.job.tenant, &new.job.id, &new.spec.idempotency_key))?;
         let (state, spec) = (json(&record.state)?.into(), json(&record.spec)?.into());
         let view = json(&record.job)?.into();
-        Ok(Self { new, record, state, spec, view })
+        Ok(Self { new, record, name, state, spec, view })
+    }
+
+    fn key(&self) -> Option<(&TenantId, &str)> {
+        Some((&self.new.job.tenant, self.new.spec.idempotency_key.as_deref()?))
     }
 }
 
 impl Create {
     pub(super) fn of(jobs: Vec<NewJob>) -> Result<Self> {
-        jobs.into_iter().map(Fresh::of).collect::<Result<_>>().map(Self)
+        let mut all = Vec::with_capacity(jobs.len());
+        for new in jobs {
+            all.push(Fresh::of(new)?);
+        }
+        Ok(Self(all))
+    }
+
+    /// The jobs as they are stored now.
+    pub(super) fn records(self, told: Vec<Told>) -> Vec<JobRecord> {
+        let mut records: Vec<JobRecord> = Vec::with_capacity(told.len());
+        for (fresh, told) in self.0.into_iter().zip(told) {
+            records.push(match told {
+                Told::New => *fresh.record,
+                Told::Same(place) => records[place].clone(),
+                Told::Stored(record) => record,
+            });
+        }
+        records
     }
 }
 
-#[async_trait]
-impl Write for Create {
-    type Answer = Vec<JobRecord>;
-
-    async fn write(&self, tx: &mut SqliteConnection, now: Timestamp) -> Outcome<Vec<JobRecord>> {
-        let batch = self.sort(&mut *tx).await?;
-        insert(tx, batch.last, &batch.fresh, now).await?;
-        Ok(batch.answers())
+/// Creates what several calls ask for as if they came one after the other, in as few statements as
+/// one call takes. For each call, what became of its jobs, or why none was created.
+pub(super) async fn create(
+    tx: &mut SqliteConnection,
+    calls: &[&Create],
+    now: Timestamp,
+) -> Result<Vec<Result<Vec<Told>>>, sqlx::Error> {
+    let (last, existing) = existing(&mut *tx, calls).await?;
+    let mut round = Round::default();
+    let mut answers = Vec::with_capacity(calls.len());
+    let mut first = 0;
+    for (call, create) in calls.iter().enumerate() {
+        let mut stored = HashMap::new();
+        for place in 0..create.0.len() {
+            if let Some(&number) = existing.get(&(first + place)) {
+                stored.insert(place, Row::get(&mut *tx, number).await?);
+            }
+        }
+        let stored = stored
+            .into_iter()
+            .map(|(place, columns)| Row::read(columns).map(|row| (place, row.record)));
+        let stored = stored.collect::<Result<HashMap<_, _>>>();
+        answers.push(stored.and_then(|stored| round.add(call, create, stored)));
+        first += create.0.len();
     }
+    insert(tx, last, &round.fresh, now).await?;
+    Ok(answers)
 }
 
-/// What a call asks for, sorted into what is there and what is new.
-struct Batch<'a> {
-    /// For each job of the call.
-    places: Vec<Place>,
-    stored: Vec<JobRecord>,
+/// The highest number, and the numbers of those that are there, by their place in all calls.
+async fn existing(
+    tx: &mut SqliteConnection,
+    calls: &[&Create],
+) -> Result<(i64, HashMap<usize, i64>), sqlx::Error> {
+    let names: Vec<_> =
+        calls.iter().flat_map(|call| &call.0).map(|fresh| fresh.name.as_str()).collect();
+    let found: Vec<(i64, i64)> =
+        query_as(EXISTING).bind(format!("[{}]", names.join(","))).fetch_all(tx).await?;
+    let (mut last, mut existing) = (0, HashMap::new());
+    for (place, number) in found {
+        match usize::try_from(place) {
+            // By id comes first and counts.
+            Ok(place) => drop(existing.entry(place).or_insert(number)),
+            Err(_) => last = number,
+        }
+    }
+    Ok((last, existing))
+}
+
+/// What is new in some calls, and where it was asked for.
+#[derive(Debug, Default)]
+struct Round<'a> {
     fresh: Vec<&'a Fresh>,
-    /// The highest number that is taken.
-    last: i64,
+    ids: HashMap<&'a JobRef, Place<'a>>,
+    keys: HashMap<(&'a TenantId, &'a str), Place<'a>>,
 }
 
-#[derive(Clone, Copy)]
-enum Place {
-    Stored(usize),
-    Fresh(usize),
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    call: usize,
+    index: usize,
+    fresh: &'a Fresh,
 }
 
-impl Create {
-    async fn sort(&self, tx: &mut SqliteConnection) -> Outcome<Batch<'_>> {
-        let (last, existing) = self.existing(&mut *tx).await?;
-        let mut batch = Batch { places: Vec::new(), stored: Vec::new(), fresh: Vec::new(), last };
-        let (mut ids, mut keys) = (HashMap::new(), HashMap::new());
-        for (index, fresh) in self.0.iter().enumerate() {
-            let new = &fresh.new;
-            let key = new.spec.idempotency_key.as_ref().map(|key| (&new.job.tenant, key));
-            let place = if let Some(&number) = existing.get(&index) {
-                batch.stored.push(Row::read(Row::get(&mut *tx, number).await?)?.record);
-                Place::Stored(batch.stored.len() - 1)
-            } else if let Some(&place) = ids.get(&new.job) {
-                place
-            } else if let Some(&place) = key.as_ref().and_then(|key| keys.get(key)) {
-                place
-            } else {
-                batch.fresh.push(fresh);
-                Place::Fresh(batch.fresh.len() - 1)
-            };
-            let record = batch.record(place);
-            if !decide::is_same(record, new) {
-                return Err(decide::clash(record, new).into());
-            }
-            ids.insert(&new.job, place);
-            keys.extend(key.map(|key| (key, place)));
-            batch.places.push(place);
-        }
-        Ok(batch)
-    }
-
-    /// The highest number, and the numbers of those that are there, by their place in the call.
-    async fn existing(&self, tx: &mut SqliteConnection) -> Outcome<(i64, HashMap<usize, i64>)> {
-        let name = |fresh: &'_ Fresh| {
-            let NewJob { job, spec, .. } = &fresh.new;
-            json(&(&job.tenant, &job.id, &spec.idempotency_key))
-        };
-        let names = self.0.iter().map(name).collect::<Result<Vec<_>>>()?.join(",");
-        let found: Vec<(i64, i64)> =
-            query_as(EXISTING).bind(format!("[{names}]")).fetch_all(tx).await?;
-        let (mut last, mut existing) = (0, HashMap::new());
-        for (place, number) in found {
-            match usize::try_from(place) {
-                // By id comes first and counts.
-                Ok(place) => drop(existing.entry(place).or_insert(number)),
-                Err(_) => last = number,
+impl<'a> Round<'a> {
+    /// Adds what is new in a call, or nothing of it.
+    fn add(
+        &mut self,
+        call: usize,
+        create: &'a Create,
+        mut stored: HashMap<usize, JobRecord>,
+    ) -> Result<Vec<Told>> {
+        let before = self.fresh.len();
+        let mut told = Vec::with_capacity(create.0.len());
+        for (index, fresh) in create.0.iter().enumerate() {
+            match self.tell(Place { call, index, fresh }, stored.remove(&index)) {
+                Ok(one) => told.push(one),
+                Err(error) => {
+                    self.forget(before);
+                    return Err(error);
+                }
             }
         }
-        Ok((last, existing))
+        Ok(told)
     }
-}
 
-impl Batch<'_> {
-    fn record(&self, place: Place) -> &JobRecord {
-        match place {
-            Place::Stored(index) => &self.stored[index],
-            Place::Fresh(index) => &self.fresh[index].record,
+    fn tell(&mut self, place: Place<'a>, stored: Option<JobRecord>) -> Result<Told> {
+        let fresh = place.fresh;
+        let like = self.ids.get(&fresh.new.job);
+        let like = like.or_else(|| self.keys.get(&fresh.key()?));
+        let record = stored.as_ref().or_else(|| like.map(|like| &*like.fresh.record));
+        if let Some(record) = record.filter(|record| !decide::is_same(record, &fresh.new)) {
+            return Err(decide::clash(record, &fresh.new));
         }
-    }
-
-    fn answers(&self) -> Vec<JobRecord> {
-        self.places.iter().map(|place| self.record(*place).clone()).collect()
-    }
-}
-
-async fn insert(
-    tx: &mut SqliteConnection,
-    last: i64,
-    fresh: &[&Fresh],
-    now: Timestamp,
-) -> Outcome<()> {
-    let numbered: Vec<_> = (last + 1..).zip(fresh.iter().copied()).collect();
-    let mut rest = &numbered[..];
-    for (size, statement) in SIZES.into_iter().zip(&*INSERT) {
-        while let Some((rows, after)) = rest.split_at_checked(size) {
-            insert_rows(&mut *tx, statement, rows, now).await?;
-            rest = after;
-        }
-    }
-    let labels: Vec<_> = numbered
-        .iter()
-        .flat_map(|(number, fresh)| {
-            fresh.record.job.labels.iter().map(move |(name, value)| (number, name, value))
+        Ok(match (stored, like) {
+            (Some(record), _) => Told::Stored(record),
+            (None, Some(like)) if like.call == place.call => Told::Same(like.index),
+            (None, Some(like)) => Told::Stored(JobRecord::clone(&like.fresh.record)),
+            (None, None) => {
+                self.fresh.push(fresh);
+                self.ids.insert(&fresh.new.job, place);
+                self.keys.extend(fresh.key().map(|key| (key, place)));
+                Told::New
+            }
         })
-        .collect();
-    if !labels.is_empty() {
-        query(INSERT_LABELS).bind(json(&labels)?).execute(&mut *tx).await?;
     }
-    Ok(())
-}
 
-async fn insert_rows(
-    tx: &mut SqliteConnection,
-    statement: &'static str,
-    rows: &[(i64, &Fresh)],
-    now: Timestamp,
-) -> Outcome<()> {
-    let mut insert = query(statement);
-    for (number, fresh) in rows {
-        let JobRecord { job, state, .. } = &fresh.record;
-        insert = insert
-            .bind(number)
-            .bind(job.tenant.as_str())
-            .bind(job.id.as_str())
-            .bind(job.status.as_str())
-            .bind(state.rules)
-            .bind(job.priority.rank())
-            .bind(Arc::clone(&fresh.state))
-            .bind(now.as_micros())
-            .bind(now.as_micros())
-            .bind(job.idempotency_key.as_deref());
+    fn forget(&mut self, before: usize) {
+        for fresh in self.fresh.drain(before..) {
+            self.ids.remove(&fresh.new.job);
+            fresh.key().and_then(|key| self.keys.remove(&key));
+        }
     }
-    for (number, fresh) in rows {
-        insert = insert.bind(number).bind(Arc::clone(&fresh.spec)).bind(Arc::clone(&fresh.view));
-    }
-    insert.execute(tx).await?;
-    Ok(())
 }

@@ -25,6 +25,14 @@ use super::{
 /// Between two tries to open a file that somebody else is creating.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Memory for pages of the connection that writes, in units of 1024 bytes if negative. A transaction
+/// whose pages do not fit writes some of them twice.
+const CACHE: &str = "-32768";
+
+/// Pages of the log, 4 KiB each, after which the writer copies them into the file. A page that was
+/// written more than once is copied once.
+const CHECKPOINT: &str = "4096";
+
 impl Sqlite {
     /// Opens a database, creating it or bringing it up to date if need be. All time is `clock`'s.
     ///
@@ -88,7 +96,12 @@ async fn connect(
     options: &SqliteConnectOptions,
 ) -> Result<SqliteConnection, Misfit> {
     create_privately(&config.path).await;
-    let mut connection = options.connect().await?;
+    let writing = options
+        .clone()
+        .pragma("cache_size", CACHE)
+        .pragma("temp_store", "memory")
+        .pragma("wal_autocheckpoint", CHECKPOINT);
+    let mut connection = writing.connect().await?;
     schema::migrate(&mut connection).await?;
     if let Some(megabytes) = config.max_megabytes {
         let page: i64 = query_scalar("pragma page_size").fetch_one(&mut connection).await?;

@@ -81,7 +81,7 @@ const CENSUS: &str = "select tenant, status, count(*) from job group by tenant, 
 #[async_trait]
 impl Store for Sqlite {
     async fn create(&self, jobs: Vec<NewJob>) -> Result<Vec<JobRecord>> {
-        let records = self.writer.write(Create::of(jobs)?).await;
+        let records = self.writer.create(Create::of(jobs)?).await;
         let records = records.map_err(|error| error.operation("store.create"))?;
         self.changed.notify_waiters();
         Ok(records)

@@ -10,8 +10,11 @@ use super::fault::illegible;
 
 /// A value as JSON text.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|source| Error::invalid("the value has no JSON form").source(source))
+    // Most of what is stored fits, so it is not copied as it grows.
+    let mut text = Vec::with_capacity(1 << 10);
+    serde_json::to_writer(&mut text, value)
+        .map_err(|source| Error::invalid("the value has no JSON form").source(source))?;
+    String::from_utf8(text).map_err(|source| Error::unexpected("JSON is no text").source(source))
 }
 
 /// A value from JSON text that was stored.

@@ -1,18 +1,25 @@
 //! The one connection that writes, and group commit: writes that wait together share a
-//! transaction, and so one flush to the disk.
+//! transaction, and so one flush to the disk. Jobs to be created share their statements, too.
 
 use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use matrix_architect_core::{
     error::{Error, Result},
+    pipeline::JobRecord,
     time::Timestamp,
     traits::Clock,
 };
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+};
 
-use super::fault::{closed, explain};
+use super::{
+    create::{self, Create, Told},
+    fault::{closed, explain},
+};
 
 /// Writes that wait together, at most.
 const GROUP: usize = 256;
@@ -54,7 +61,7 @@ pub(super) trait Write: Send + Sync + 'static {
 
 /// The way to the writer.
 #[derive(Clone)]
-pub(super) struct Writer(mpsc::Sender<Box<dyn Waiting>>);
+pub(super) struct Writer(mpsc::Sender<Waiting>);
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,22 +77,67 @@ impl Writer {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, inbox) = mpsc::channel(GROUP);
-        tokio::spawn(Task { connection, path, clock }.run(inbox));
+        tokio::spawn(Task { connection, path, clock }.serve(inbox));
         Self(sender)
     }
 
     /// Writes, durably before it returns.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Answer> {
         let (sender, answer) = oneshot::channel();
-        let waiting = Request { write, outcome: None, sender };
-        self.0.send(Box::new(waiting)).await.map_err(|_| closed())?;
+        let one = Request { write, outcome: None, sender };
+        self.0.send(Waiting::One(Box::new(one))).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Creates jobs, durably before it returns.
+    pub(super) async fn create(&self, create: Create) -> Result<Vec<JobRecord>> {
+        let (sender, answer) = oneshot::channel();
+        let creation = Creation { create, outcome: None, sender };
+        self.0.send(Waiting::Creation(creation)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+/// What waits to be written.
+enum Waiting {
+    /// Those of a group are written together, before the rest of it: nobody was answered yet, so
+    /// nobody can tell.
+    Creation(Creation),
+    One(Box<dyn Answering>),
+}
+
+/// Jobs to be created, and who waits for them.
+struct Creation {
+    create: Create,
+    outcome: Option<Result<Vec<Told>>>,
+    sender: oneshot::Sender<Result<Vec<JobRecord>>>,
+}
+
+impl Waiting {
+    fn answer(self) {
+        match self {
+            Self::Creation(Creation { create, outcome: Some(outcome), sender }) => {
+                // Whoever asked may have gone; the jobs stand all the same.
+                let _ = sender.send(outcome.map(|told| create.records(told)));
+            }
+            Self::Creation(_) => {}
+            Self::One(one) => one.answer(),
+        }
+    }
+
+    fn fail(self, error: Error) {
+        match self {
+            Self::Creation(creation) => {
+                let _ = creation.sender.send(Err(error));
+            }
+            Self::One(one) => one.fail(error),
+        }
     }
 }
 
 /// A write and who waits for it, whatever it answers.
 #[async_trait]
-trait Waiting: Send {
+trait Answering: Send {
     /// Writes; an error means that the transaction must be undone.
     async fn run(&mut self, tx: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error>;
     /// Tells what came of it, once it is durable.
@@ -101,7 +153,7 @@ struct Request<W: Write> {
 }
 
 #[async_trait]
-impl<W: Write> Waiting for Request<W> {
+impl<W: Write> Answering for Request<W> {
     async fn run(&mut self, tx: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
         self.outcome = match self.write.write(tx, now).await {
             Ok(answer) => Some(Ok(answer)),
@@ -123,7 +175,7 @@ impl<W: Write> Waiting for Request<W> {
     }
 }
 
-type Group = Vec<Box<dyn Waiting>>;
+type Group = Vec<Waiting>;
 
 struct Task {
     connection: SqliteConnection,
@@ -132,9 +184,15 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Box<dyn Waiting>>) {
+    async fn serve(mut self, mut inbox: mpsc::Receiver<Waiting>) {
         let mut group = Group::with_capacity(GROUP);
         while inbox.recv_many(&mut group, GROUP).await > 0 {
+            // Who was answered just now often asks again at once. A turn for them costs less than a
+            // flush for each.
+            yield_now().await;
+            while let Some(one) = (group.len() < GROUP).then(|| inbox.try_recv().ok()).flatten() {
+                group.push(one);
+            }
             self.settle(&mut group).await;
         }
         if let Err(error) = self.connection.close().await {
@@ -159,15 +217,9 @@ impl Task {
         }
     }
 
-    async fn attempt(&mut self, group: &mut [Box<dyn Waiting>]) -> Result<(), sqlx::Error> {
+    async fn attempt(&mut self, group: &mut [Waiting]) -> Result<(), sqlx::Error> {
         self.say("begin immediate").await?;
-        let mut outcome = Ok(());
-        for one in group {
-            outcome = one.run(&mut self.connection, self.clock.now()).await;
-            if outcome.is_err() {
-                break;
-            }
-        }
+        let mut outcome = self.run_all(group).await;
         if outcome.is_ok() {
             outcome = self.say("commit").await;
         }
@@ -178,6 +230,27 @@ impl Task {
             let _ = self.say("rollback").await;
         }
         outcome
+    }
+
+    async fn run_all(&mut self, group: &mut [Waiting]) -> Result<(), sqlx::Error> {
+        let (mut creations, mut others) = (Vec::new(), Vec::new());
+        for waiting in group {
+            match waiting {
+                Waiting::Creation(creation) => creations.push(creation),
+                Waiting::One(one) => others.push(one),
+            }
+        }
+        if !creations.is_empty() {
+            let calls: Vec<_> = creations.iter().map(|creation| &creation.create).collect();
+            let told = create::create(&mut self.connection, &calls, self.clock.now()).await?;
+            for (creation, told) in creations.into_iter().zip(told) {
+                creation.outcome = Some(told);
+            }
+        }
+        for one in others {
+            one.run(&mut self.connection, self.clock.now()).await?;
+        }
+        Ok(())
     }
 
     async fn say(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
