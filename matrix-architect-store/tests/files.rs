@@ -25,6 +25,7 @@ use tempfile::TempDir;
 
 mod files {
     pub(super) mod crash;
+    pub(super) mod durable;
     pub(super) mod full;
 }
 
