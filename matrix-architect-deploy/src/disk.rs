@@ -37,6 +37,17 @@ pub(crate) fn make(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory).map_err(|e| failed(e, "the folder could not be made", directory))
 }
 
+/// Makes a folder and takes it for this caller alone, until what is returned is dropped or the process
+/// ends. For moments only: whoever else wants it waits.
+pub(crate) fn lock(directory: &Path) -> Result<File> {
+    make(directory)?;
+    let locked = File::open(directory).and_then(|folder| {
+        rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(folder)
+    });
+    locked.map_err(|e| failed(e, "the folder could not be locked", directory))
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync(directory: &Path) -> Result<()> {
     let open = File::open(directory).and_then(|folder| folder.sync_all());

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     id::Digest,
+    job::Job,
     release::{GatedRelease, Publication},
     traits::{PublishCapabilities, PublishContext, PublishRequest, Publisher},
 };
@@ -141,7 +142,7 @@ impl Publisher for DirectoryPublisher {
         PublishCapabilities::new(DRIVER, true)
     }
 
-    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
+    fn check(&self, config: &BTreeMap<String, Value>, _: Option<&Job>) -> Result<()> {
         self.settings(config).map(drop)
     }
 
@@ -166,23 +167,20 @@ impl Publisher for DirectoryPublisher {
             changed,
             at: cx.clock.now(),
         };
-        if is_published(&folder, &manifest).await? {
-            let latest = folder.clone();
-            blocking(move || finish_link(&latest)).await?;
+        let place = Place { root: path, folder: folder.clone() };
+        if place.clone().finish(&manifest).await? {
             return Ok(publication(false));
         }
         let step = format!("publish {DRIVER}/{name} {}", release.version());
         cx.journal.intend(&step).await?;
-        let staging = path.join(".staging").join(format!("{name}-{}", release.version()));
+        let job = format!("{}-{}", cx.job.id, cx.job.tenant);
+        let staging = Staging { root: place.root.clone(), job };
         let staged = stage(cx, release, &staging, documents, &manifest).await;
         let published = match staged {
-            Ok(()) => {
-                let (staging, folder) = (staging.clone(), folder.clone());
-                blocking(move || put_in_place(&staging, &folder)).await
-            }
+            Ok(()) => place.publish(staging.folder(), &manifest).await,
             Err(error) => Err(error),
         };
-        blocking(move || clear(&staging)).await?;
+        blocking(move || staging.clear()).await?;
         published?;
         cx.journal.done(&step, *release.bundle()).await?;
         cx.log.line(&format!("published in {}", folder.display()));
@@ -201,34 +199,16 @@ fn manifest(
     Manifest { job: cx.job.to_string(), version: release.version().to_owned(), files }
 }
 
-/// Whether just this is published already.
-async fn is_published(folder: &Path, wanted: &Manifest) -> Result<bool> {
-    let (folder, wanted) = (folder.to_owned(), json(wanted)?);
-    blocking(move || {
-        if folder.symlink_metadata().is_err() {
-            return Ok(false);
-        }
-        if disk::read(&folder.join(MANIFEST))?.as_ref() != Some(&wanted) {
-            return Err(Error::new(ErrorKind::Conflict, "something else is published there")
-                .code("already_published")
-                .context("path", folder.display())
-                .advice("publish under another name; nothing is ever overwritten"));
-        }
-        Ok(true)
-    })
-    .await
-}
-
 /// Writes everything where nobody looks, durably.
 async fn stage(
     cx: &PublishContext<'_>,
     release: &GatedRelease,
-    staging: &Path,
+    staging: &Staging,
     documents: BTreeMap<&'static str, Vec<u8>>,
     manifest: &Manifest,
 ) -> Result<()> {
-    let folder = staging.to_owned();
-    blocking(move || disk::remove(&folder).and_then(|()| disk::make(&folder))).await?;
+    let (begun, staging) = (staging.clone(), staging.folder());
+    blocking(move || begun.begin()).await?;
     let bundle = staging.join(BUNDLE);
     let cannot = |e| failed(e, "the bundle could not be published", &bundle);
     let mut file = File::create_new(&bundle).map_err(cannot)?;
@@ -245,7 +225,7 @@ async fn stage(
             .code("damaged_artifact")
             .context("digest", *release.bundle()));
     }
-    let (staging, manifest) = (staging.to_owned(), json(manifest)?);
+    let manifest = json(manifest)?;
     blocking(move || {
         for (name, content) in documents {
             disk::create(&staging.join(name), &content, 0o644)?;
@@ -255,6 +235,89 @@ async fn stage(
     })
     .await
 }
+
+/// Where a release is published. Whoever changes it has the directory to himself for that moment, for
+/// there is one link to the latest.
+#[derive(Clone, Debug)]
+struct Place {
+    root: PathBuf,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Whether just this is published already; its link to the latest then gets its name.
+    async fn finish(self, wanted: &Manifest) -> Result<bool> {
+        let wanted = json(wanted)?;
+        blocking(move || {
+            if self.folder.symlink_metadata().is_err() {
+                return Ok(false);
+            }
+            let _held = disk::lock(&self.root)?;
+            self.is_published(&wanted)?;
+            finish_link(&self.folder)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Puts what was staged in place, unless somebody else has put just that there meanwhile.
+    async fn publish(self, staged: PathBuf, wanted: &Manifest) -> Result<()> {
+        let wanted = json(wanted)?;
+        blocking(move || {
+            let _held = disk::lock(&self.root)?;
+            if self.is_published(&wanted)? {
+                return finish_link(&self.folder);
+            }
+            put_in_place(&staged, &self.folder)
+        })
+        .await
+    }
+
+    /// Whether just this is there; something else is an error.
+    fn is_published(&self, wanted: &[u8]) -> Result<bool> {
+        if self.folder.symlink_metadata().is_err() {
+            return Ok(false);
+        }
+        if disk::read(&self.folder.join(MANIFEST))?.as_deref() == Some(wanted) {
+            return Ok(true);
+        }
+        Err(Error::new(ErrorKind::Conflict, "something else is published there")
+            .code("already_published")
+            .context("path", self.folder.display())
+            .advice("publish under another name; nothing is ever overwritten"))
+    }
+}
+
+/// Where a job writes what it will publish.
+#[derive(Clone, Debug)]
+struct Staging {
+    root: PathBuf,
+    job: String,
+}
+
+impl Staging {
+    fn folder(&self) -> PathBuf {
+        self.root.join(STAGING).join(&self.job)
+    }
+
+    /// Makes the folder, without what a crash left in it.
+    fn begin(&self) -> Result<()> {
+        let _held = disk::lock(&self.root)?;
+        disk::remove(&self.folder())?;
+        disk::make(&self.folder())
+    }
+
+    /// Removes what is left.
+    fn clear(&self) -> Result<()> {
+        let _held = disk::lock(&self.root)?;
+        disk::remove(&self.folder())?;
+        // Only an empty one goes.
+        let _ = fs::remove_dir(self.root.join(STAGING));
+        Ok(())
+    }
+}
+
+const STAGING: &str = ".staging";
 
 /// One rename, which replaces nothing. The link to the latest is written under another name before,
 /// so that whoever goes on after a crash finds that it still has to get its own.
@@ -286,12 +349,4 @@ fn finish_link(folder: &Path) -> Result<()> {
     fs::rename(&next, &latest)
         .map_err(|e| failed(e, "the link to the latest could not be made", &latest))?;
     disk::sync(parent)
-}
-
-/// Removes what is left of staging.
-fn clear(staging: &Path) -> Result<()> {
-    disk::remove(staging)?;
-    // Only an empty one goes.
-    let _ = fs::remove_dir(staging.parent().unwrap_or(staging));
-    Ok(())
 }

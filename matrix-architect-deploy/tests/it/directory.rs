@@ -50,3 +50,48 @@ async fn a_link_to_the_latest_that_a_crash_left_behind_gets_its_name() {
     assert!(!publisher.publish(&cx, &request).await.unwrap().changed);
     assert_eq!(fs::read_link(&latest).unwrap().to_str(), Some("later"));
 }
+
+/// Publishes a bundle of its own under one name, as job `number`.
+async fn publish(path: &std::path::Path, number: u64) -> String {
+    let job = job(&job_ref(number.into()), Timestamp::default());
+    let artifacts = MemoryArtifacts::new();
+    let (reference, bundle) = (job.reference(), bytes::Bytes::from(format!("bundle {number}")));
+    let (digest, _) = artifacts.put(&job.tenant, &bundle).await.unwrap();
+    let release = gated_release(&reference, digest);
+    let envelope =
+        Envelope { payload: String::new(), payload_type: String::new(), signatures: Vec::new() };
+    let config = settings(json!({ "driver": "directory", "path": path, "name": "app" }));
+    let request = PublishRequest::new(&config, &job, &release, &envelope, &envelope);
+    let (journal, secrets, clock, cancel, log) = (
+        MemoryJournal::new(),
+        FixedSecrets::new(),
+        FixedClock::new(),
+        Cancel::new(),
+        CollectedLog::new(),
+    );
+    let cx = PublishContext::new(&reference, &journal, &secrets, &artifacts, &clock, &cancel, &log);
+    assert!(DirectoryPublisher::new().publish(&cx, &request).await.unwrap().changed);
+    release.version().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn jobs_that_publish_under_one_name_at_once_all_succeed_and_one_of_them_is_the_latest() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let path = folder.path().to_owned();
+        let jobs = (0..16).map(|job| {
+            let path = path.clone();
+            tokio::spawn(async move { publish(&path, round * 16 + job + 1).await })
+        });
+        let mut versions = Vec::new();
+        for job in jobs.collect::<Vec<_>>() {
+            versions.push(job.await.unwrap());
+        }
+        let latest = fs::read_link(folder.path().join("app/latest")).unwrap();
+        assert!(versions.iter().any(|version| *version == *latest.to_str().unwrap()), "{latest:?}");
+        assert!(folder.path().join("app/latest/MANIFEST.json").exists());
+    }
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["app"], "nothing is left of staging");
+}
