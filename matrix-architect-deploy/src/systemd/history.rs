@@ -64,6 +64,16 @@ pub(super) fn append(path: &Path, entry: &Entry) -> Result<()> {
     })
 }
 
+/// The highest number of a deployment that was ever announced; 0 if there was none. Each is announced
+/// with a higher number than all before it, so the last announcement tells.
+pub(super) fn last_number(path: &Path) -> Result<u64> {
+    let Some(history) = disk::read(path)? else { return Ok(0) };
+    let entries = history.rsplit(|byte| *byte == b'\n');
+    let mut entries = entries.filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
+    let announced = entries.find(|entry| entry.happening == Happening::Intended);
+    Ok(announced.map_or(0, |entry| entry.number))
+}
+
 /// Cuts the file after its last whole line and returns its length.
 fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     let length = file.metadata()?.len();
@@ -98,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_torn_by_a_crash_is_cut_off() {
+    fn a_line_torn_by_a_crash_is_cut_off_and_counts_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.jsonl");
         append(&path, &entry(1)).unwrap();
@@ -106,6 +116,14 @@ mod tests {
         std::fs::write(&path, [&whole[..], b"{\"at\":\"2025-"].concat()).unwrap();
         append(&path, &entry(2)).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let announced = Entry { happening: Happening::Intended, ..entry(7) };
+        append(&path, &announced).unwrap();
+        append(&path, &entry(2)).unwrap();
+        std::fs::write(&path, [&std::fs::read(&path).unwrap()[..], b"{\"at\":"].concat()).unwrap();
+        assert_eq!(last_number(&path).unwrap(), 7, "a later line is about an earlier one");
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(last_number(&path).unwrap(), 0, "nothing was announced");
         let numbers: Vec<u64> =
             text.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap().number).collect();
         assert_eq!(numbers, [1, 2]);

@@ -198,7 +198,7 @@ fn read_state(place: &Place) -> Result<State> {
             .context("path", place.slot(number).display())
             .advice("restore slots/ from a backup, or remove the 'live' link to begin anew"));
     }
-    Ok(State { slots, live, jobs })
+    Ok(State { slots, live, last: history::last_number(&place.history())?, jobs })
 }
 
 /// For which jobs a deployment is live, if that was ever said. What cannot be read must not pass

@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) slots: Vec<(Slot, SlotState)>,
     /// The number of the live one.
     pub(super) live: Option<u64>,
+    /// The highest number the history names: those of deployments whose slots are gone count, too.
+    pub(super) last: u64,
     /// For which jobs a deployment is live, where that are others than the one that made it.
     pub(super) jobs: BTreeMap<u64, BTreeSet<JobRef>>,
 }
@@ -116,7 +118,7 @@ impl State {
 
     /// A number no deployment had.
     pub(super) fn next_number(&self) -> u64 {
-        self.slots.iter().map(|(slot, _)| slot.number).max().unwrap_or(0) + 1
+        self.slots.iter().map(|(slot, _)| slot.number).fold(self.last, u64::max) + 1
     }
 
     /// The latest deployment of a version.
