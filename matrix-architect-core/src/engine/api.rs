@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Engine, worker::candidate};
+use super::{Engine, log::seal_all, worker::candidate};
 use crate::{
     artifact::Artifact,
     error::{Error, ErrorKind, Result},
@@ -12,11 +12,14 @@ use crate::{
     pipeline::{JobRecord, Phase, Stage},
     principal::{Permission, Principal},
     tenant::JobRef,
-    traits::{ByteStream, Commit, JobPage, JobQuery, LogId, LogPage, Message},
+    traits::{ByteStream, Commit, Fence, JobPage, JobQuery, LogId, LogPage, Message},
 };
 
 /// How often a principal's act is tried against a job that moves.
 const ATTEMPTS: u32 = 20;
+
+/// Whoever ends a job that waits comes after all its workers.
+const AFTER_ALL: Fence = Fence(u64::MAX);
 
 /// A principal's answer to a question.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +61,7 @@ impl Engine {
         for deployment in &spec.deployments {
             principal.require(Permission::to_deploy(&deployment.environment))?;
         }
-        self.0.check_settings(&spec)?;
+        self.0.check_settings(&spec, None)?;
         let parts = &self.0;
         let id = JobId::from_number(parts.ids.next());
         let job = JobRef::new(principal.tenant.clone(), id);
@@ -283,6 +286,9 @@ impl Engine {
             let job = record.job.reference();
             match parts.store.commit(&job, commit).await {
                 Ok(_) => {
+                    if record.state.phase.is_terminal() {
+                        seal_all(&*parts.logs, &job, AFTER_ALL).await;
+                    }
                     parts.queue.offer(&[candidate(&record, now)]).await?;
                     return Ok(parts.store.load(&job).await?.job);
                 }

@@ -2,13 +2,12 @@
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     Parts,
     heartbeat::{Heartbeat, Held, StopReason, Watched},
-    log::StageLog,
+    log::{StageLog, seal_all},
     scratch::Scratch,
     secrets::{SeenSecrets, WatchedSecrets},
     stages::{self, StageContext},
@@ -19,7 +18,7 @@ use crate::{
     event::{Actor, Event},
     failure::Failure,
     pipeline::{JobState, Phase, Stage, due},
-    traits::{Cancel, Lease, LogId},
+    traits::{Cancel, Lease},
 };
 
 /// What a worker does with one lease.
@@ -58,7 +57,7 @@ impl Attempt {
             }
         }
         if self.writer.state().await.phase.is_terminal() {
-            self.seal_logs().await;
+            seal_all(&*self.parts.logs, &self.held.job, self.writer.fence).await;
         }
         self.parts.queue.release(&self.held.job, self.held.fence).await
     }
@@ -212,20 +211,6 @@ impl Attempt {
         let name = stage.map_or("ROLLBACK", Stage::as_str);
         let seen = Arc::clone(&self.seen);
         StageLog::open(Arc::clone(&self.parts.logs), &self.writer, name, seen).await
-    }
-
-    /// Seals every log of a job that has ended. A log that cannot be sealed is still readable.
-    async fn seal_logs(&self) {
-        let job = &self.writer.job;
-        let names = self.parts.logs.list(job).await.unwrap_or_default();
-        // Together, so that a store may make them durable together.
-        let seal = async |name| {
-            let log = LogId { job: job.clone(), name };
-            if let Err(error) = self.parts.logs.seal(&log, self.writer.fence).await {
-                tracing::warn!(log = %log.name, %error, "a log could not be sealed");
-            }
-        };
-        join_all(names.into_iter().map(seal)).await;
     }
 }
 

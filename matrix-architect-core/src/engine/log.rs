@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -19,6 +20,7 @@ use super::{secrets::SeenSecrets, writer::Writer};
 use crate::{
     error::Result,
     redact::RedactStream,
+    tenant::JobRef,
     traits::{Fence, LogId, LogSink, LogStore},
 };
 
@@ -28,6 +30,19 @@ const BACKLOG: usize = 32 << 20;
 const CHUNK: usize = 64 << 10;
 /// How long a byte waits for company.
 const LINGER: Duration = Duration::from_millis(30);
+
+/// Seals every log of a job that has ended. A log that cannot be sealed is still readable.
+pub(super) async fn seal_all(logs: &dyn LogStore, job: &JobRef, fence: Fence) {
+    let names = logs.list(job).await.unwrap_or_default();
+    // Together, so that a store may make them durable together.
+    let seal = async |name| {
+        let log = LogId { job: job.clone(), name };
+        if let Err(error) = logs.seal(&log, fence).await {
+            tracing::warn!(log = %log.name, %error, "a log could not be sealed");
+        }
+    };
+    join_all(names.into_iter().map(seal)).await;
+}
 
 /// A stage's log. Writing never blocks and never fails: the log is not worth a job.
 pub(crate) struct StageLog {

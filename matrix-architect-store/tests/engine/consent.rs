@@ -1,6 +1,11 @@
 //! Waiting for somebody to agree.
 
-use matrix_architect_core::{engine::Consent, error::ErrorKind, job::JobStatus, policy::Decision};
+use matrix_architect_core::{
+    engine::Consent,
+    error::ErrorKind,
+    job::{Job, JobStatus},
+    policy::Decision,
+};
 
 use crate::bench::{Bench, Plans, TARGET, author, commit, reviewer, spec, tree};
 
@@ -48,8 +53,31 @@ async fn a_refused_change_fails_and_touches_nothing() {
     let waiting = bench.run(spec()).await;
     let refused = bench.engine.refuse(&reviewer(), &waiting.id, None).await.unwrap();
     assert_eq!(refused.status, JobStatus::Failed);
-    assert_eq!(refused.failure.unwrap().code, "approval_refused");
+    assert_eq!(refused.failure.as_ref().unwrap().code, "approval_refused");
     assert!(bench.deployer.writes().is_empty());
+    assert_sealed(&bench, &refused).await;
+}
+
+/// Nobody is left who could add to what a job said.
+async fn assert_sealed(bench: &Bench, job: &Job) {
+    let names = bench.engine.log_names(&author(), &job.id).await.unwrap();
+    assert!(names.len() > 1, "{names:?}");
+    for name in names {
+        let page = bench.engine.log(&author(), &job.id, &name, 0..1).await.unwrap();
+        assert!(page.sealed, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_logs_of_a_job_that_is_stopped_while_it_waits_are_sealed() {
+    let bench = risky(1).await;
+    let waiting = bench.run(spec()).await;
+    let names = bench.engine.log_names(&author(), &waiting.id).await.unwrap();
+    let page = bench.engine.log(&author(), &waiting.id, &names[0], 0..1).await.unwrap();
+    assert!(!page.sealed, "it may go on");
+    let stopped = bench.engine.cancel(&author(), &waiting.id, None).await.unwrap();
+    assert_eq!(stopped.status, JobStatus::Aborted);
+    assert_sealed(&bench, &stopped).await;
 }
 
 #[tokio::test]
