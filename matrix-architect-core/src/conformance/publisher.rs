@@ -254,9 +254,11 @@ pub async fn a_check_refuses_what_a_publish_would(place: impl Place) -> Result<(
     let publishing = Publishing::at(place);
     let (sample, _) = publishing.sample(1, "one").await?;
     let before = publishing.place.fingerprint().await;
-    publishing.publisher.check(&publishing.place.config("first"))?;
+    let config = publishing.place.config("first");
+    publishing.publisher.check(&config, None)?;
+    publishing.publisher.check(&config, Some(&sample.job))?;
     let (config, _) = publishing.place.broken_config();
-    let early = refused(publishing.publisher.check(&config), ErrorKind::Invalid);
+    let early = refused(publishing.publisher.check(&config, None), ErrorKind::Invalid);
     let late = refused(publishing.publish_with(&config, &sample).await, ErrorKind::Invalid);
     assert_eq!(early.context_value("field"), late.context_value("field"), "{early}");
     assert_eq!(early.code_str(), late.code_str(), "{early}");

@@ -27,7 +27,7 @@ pub use worker::Worker;
 
 use crate::{
     error::{Error, Result},
-    job::JobSpec,
+    job::{Job, JobSpec},
     pipeline::{Dispatch, JobState, Phase},
     time::Timestamp,
     traits::{
@@ -107,12 +107,12 @@ impl Parts {
     }
 
     /// Asks every driver a job names whether it takes the settings it will work with.
-    pub(crate) fn check_settings(&self, spec: &JobSpec) -> Result<()> {
+    pub(crate) fn check_settings(&self, spec: &JobSpec, job: Option<&Job>) -> Result<()> {
         for deployment in &spec.deployments {
             self.deployer(deployment.driver())?.check(deployment)?;
         }
         for publish in &spec.publish {
-            self.publisher(&publish.driver)?.check(&publish.config)?;
+            self.publisher(&publish.driver)?.check(&publish.config, job)?;
         }
         Ok(())
     }

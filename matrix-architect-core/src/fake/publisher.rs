@@ -8,11 +8,13 @@ use serde_json::Value;
 use super::locked;
 use crate::{
     error::{Error, ErrorKind, Result},
+    job::Job,
     release::Publication,
     traits::{PublishCapabilities, PublishContext, PublishRequest, Publisher},
 };
 
-/// A place in memory where changes are made public, one revision a job.
+/// A place in memory where changes are made public, one revision a job. Its setting `from` names the
+/// only branch whose changes it takes.
 #[derive(Debug)]
 pub struct MemoryPublisher {
     name: &'static str,
@@ -66,8 +68,14 @@ impl Publisher for MemoryPublisher {
         PublishCapabilities::new(self.name, false)
     }
 
-    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
-        super::only_known(config, &["driver"])
+    fn check(&self, config: &BTreeMap<String, Value>, job: Option<&Job>) -> Result<()> {
+        super::only_known(config, &["driver", "from"])?;
+        let Some(wanted) = config.get("from").and_then(Value::as_str) else { return Ok(()) };
+        let base = job.and_then(|job| job.base.as_ref());
+        if base.is_none_or(|base| base.branch.as_deref() == Some(wanted)) {
+            return Ok(());
+        }
+        Err(Error::invalid("the change is for another branch").context("field", "from"))
     }
 
     async fn publish(
@@ -75,7 +83,7 @@ impl Publisher for MemoryPublisher {
         cx: &PublishContext<'_>,
         request: &PublishRequest<'_>,
     ) -> Result<Publication> {
-        self.check(request.config)?;
+        self.check(request.config, Some(request.job))?;
         if let Some(error) = locked(&self.faults).pop() {
             return Err(error);
         }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::EventEnvelope,
     id::{Digest, MessageId, TenantId},
-    job::NewJob,
+    job::{Job, NewJob},
     pipeline::JobRecord,
     release::{DeploymentConfig, Health, Publication, Release, ReleaseRef},
     secret::{Scope, Secret, SecretRef},
@@ -363,8 +363,8 @@ impl<T: Publisher + ?Sized> Publisher for Timeout<T> {
     fn capabilities(&self) -> PublishCapabilities {
         self.inner.capabilities()
     }
-    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
-        self.inner.check(config)
+    fn check(&self, config: &BTreeMap<String, Value>, job: Option<&Job>) -> Result<()> {
+        self.inner.check(config, job)
     }
     async fn publish(
         &self,

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     event::EventEnvelope,
     id::{Digest, MessageId, TenantId},
-    job::NewJob,
+    job::{Job, NewJob},
     pipeline::JobRecord,
     release::{DeploymentConfig, Health, Publication, Release, ReleaseRef},
     secret::{Scope, Secret, SecretRef},
@@ -305,8 +305,8 @@ impl<T: Publisher + ?Sized> Publisher for Traced<T> {
     fn capabilities(&self) -> PublishCapabilities {
         self.inner.capabilities()
     }
-    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
-        self.inner.check(config)
+    fn check(&self, config: &BTreeMap<String, Value>, job: Option<&Job>) -> Result<()> {
+        self.inner.check(config, job)
     }
     async fn publish(
         &self,

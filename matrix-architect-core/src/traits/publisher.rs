@@ -105,8 +105,7 @@ impl<'a> PublishContext<'a> {
 /// 3. `other_content_under_a_published_name_is_a_conflict`: nothing is ever overwritten.
 /// 4. `a_broken_config_is_invalid` and says which field, before anything is touched.
 /// 5. `a_cancelled_publish_leaves_nothing_half_done`.
-/// 6. `a_check_refuses_what_a_publish_would`, in the same words, and nothing else. What only the job
-///    can tell, such as the branch it stands on, is not asked.
+/// 6. `a_check_refuses_what_a_publish_would`, in the same words, and nothing else.
 ///
 /// # Idempotence
 /// May be repeated after a crash at any point.
@@ -118,14 +117,15 @@ pub trait Publisher: Debug + Send + Sync + 'static {
     /// What it can do.
     fn capabilities(&self) -> PublishCapabilities;
 
-    /// Whether it takes the settings: asked when a job is submitted, and again before its first target
-    /// is touched. A publisher that reads settings reads them here, too; one that takes any has
-    /// nothing to do. It looks at the settings alone, and nowhere else.
+    /// Whether it takes the settings: asked when a job is submitted, without a job, and again before its
+    /// first target is touched, with it: what only the job can tell, such as the branch it stands on,
+    /// is known by then. A publisher that reads settings reads them here, too; one that takes any has
+    /// nothing to do. It looks at what it is given, and nowhere else.
     ///
     /// # Errors
     /// What `publish` would answer to these settings, before anything is touched.
-    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
-        let _ = config;
+    fn check(&self, config: &BTreeMap<String, Value>, job: Option<&Job>) -> Result<()> {
+        let _ = (config, job);
         Ok(())
     }
 

@@ -64,6 +64,23 @@ async fn change(repository: &Repository, artifacts: &MemoryArtifacts) -> Job {
 }
 
 #[tokio::test]
+async fn a_missing_base_is_told_as_soon_as_the_job_is_known_to_name_none() {
+    let (repository, artifacts) = (Repository::new(), MemoryArtifacts::new());
+    let mut job = change(&repository, &artifacts).await;
+    let publisher = GitPublisher::new();
+    let without = settings(json!({ "repo": repository.path() }));
+    let with = settings(json!({ "repo": repository.path(), "base": "main" }));
+    publisher.check(&without, Some(&job)).unwrap();
+    job.base.as_mut().unwrap().branch = None;
+    publisher.check(&without, None).unwrap();
+    publisher.check(&with, Some(&job)).unwrap();
+    let early = publisher.check(&without, Some(&job)).unwrap_err();
+    assert_eq!((early.kind(), early.context_value("field")), (ErrorKind::Invalid, Some("base")));
+    let late = publish(&job, &artifacts, json!({ "repo": repository.path() })).await.unwrap_err();
+    assert_eq!(early.to_string(), late.to_string());
+}
+
+#[tokio::test]
 async fn a_moved_base_is_a_conflict_and_nothing_is_pushed() {
     let (repository, artifacts) = (Repository::new(), MemoryArtifacts::new());
     let job = change(&repository, &artifacts).await;

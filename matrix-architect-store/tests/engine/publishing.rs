@@ -25,6 +25,17 @@ fn places(job: &Job) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn settings_that_do_not_fit_the_job_are_told_before_anything_is_deployed() {
+    let bench = Bench::new(Plans::default()).await;
+    let mut spec = for_both();
+    spec.publish[1].config.insert("from".to_owned(), "no-such-branch".into());
+    let job = bench.run(spec).await;
+    assert_eq!((job.status, places(&job)), (JobStatus::Failed, Vec::new()));
+    assert!(bench.deployer.writes().is_empty(), "a target was touched");
+    assert!(job.failure.unwrap().message.contains("another branch"));
+}
+
+#[tokio::test]
 async fn a_change_for_two_places_is_public_in_both() {
     let bench = Bench::new(Plans::default()).await;
     let job = bench.run(for_both()).await;

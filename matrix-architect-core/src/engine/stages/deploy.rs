@@ -25,7 +25,7 @@ pub(crate) async fn run(cx: &StageContext<'_>) -> Result<DeliveryOutcome> {
         }
         // An operator may allow less by now. A target that was begun with such settings could not be
         // taken back with them either.
-        cx.parts.check_settings(&record.spec)?;
+        cx.parts.check_settings(&record.spec, Some(&record.job))?;
     }
     let release = super::gate::admitted(cx, &record).await?;
     for config in &record.spec.deployments {

@@ -7,6 +7,7 @@ use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     git::{GitAccess, credential},
     id::{Digest, GitOid},
+    job::Job,
     release::Publication,
     secret::Scope,
     traits::{Cancel, PublishCapabilities, PublishContext, PublishRequest, Publisher},
@@ -56,8 +57,11 @@ impl Publisher for GitPublisher {
         PublishCapabilities::new(DRIVER, false)
     }
 
-    fn check(&self, config: &BTreeMap<String, Value>) -> Result<()> {
-        GitConfig::parse(config, &self.access).map(drop)
+    fn check(&self, config: &BTreeMap<String, Value>, job: Option<&Job>) -> Result<()> {
+        match job.filter(|job| job.base.is_some()) {
+            Some(job) => Wanted::parse(config, job, &self.access).map(drop),
+            None => GitConfig::parse(config, &self.access).map(drop),
+        }
     }
 
     #[tracing::instrument(name = "publish.git.publish", skip_all, fields(job = %cx.job))]
