@@ -253,15 +253,19 @@ impl fmt::Display for AddressRange {
     }
 }
 
-/// A connection that a session wanted.
+/// A connection that a session wanted, or several that came to the same: one that was made stands
+/// alone, those that were not made stand together by host and port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The host as it was asked for.
+    /// The host as it was asked for; `*` for all those that are only counted.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// What it came to.
+    /// How many there were.
+    #[serde(default = "one")]
+    pub count: u64,
+    /// What it came to, the first time.
     pub outcome: ConnectionOutcome,
     /// The address that was reached.
     pub address: Option<IpAddr>,
@@ -271,10 +275,14 @@ pub struct Connection {
     pub received: u64,
 }
 
+const fn one() -> u64 {
+    1
+}
+
 impl Connection {
     /// A connection of which no byte went either way yet.
     pub fn new(host: impl Into<String>, port: u16, outcome: ConnectionOutcome) -> Self {
-        Self { host: host.into(), port, outcome, address: None, sent: 0, received: 0 }
+        Self { host: host.into(), port, count: 1, outcome, address: None, sent: 0, received: 0 }
     }
 }
 

@@ -339,7 +339,11 @@ fn page(ended: &Ended, connections: &[Connection]) -> String {
             ConnectionOutcome::Failed(why) => format!("failed: {why}"),
             _ => String::new(),
         };
-        lines.push(format!("{}:{}  {what}", connection.host, connection.port));
+        let times = match connection.count {
+            1 => String::new(),
+            count => format!("{count} times, "),
+        };
+        lines.push(format!("{}:{}  {times}{what}", connection.host, connection.port));
     }
     lines.join("\n")
 }

@@ -33,6 +33,7 @@ struct Visits {
     sent: u64,
     received: u64,
     refused: Option<String>,
+    refusals: u64,
     failed: Option<String>,
 }
 
@@ -64,9 +65,12 @@ impl<'a> Told<'a> {
             visits.sent += connection.sent;
             visits.received += connection.received;
             match &connection.outcome {
-                ConnectionOutcome::Refused(why) => visits.refused = Some(why.clone()),
+                ConnectionOutcome::Refused(why) => {
+                    visits.refused = Some(why.clone());
+                    visits.refusals += connection.count;
+                }
                 ConnectionOutcome::Failed(why) => visits.failed = Some(why.clone()),
-                _ => visits.allowed += 1,
+                _ => visits.allowed += connection.count,
             }
         }
         let host = |((host, port), visits): (&(String, u16), &Visits)| {
@@ -77,11 +81,14 @@ impl<'a> Told<'a> {
                 "sent": visits.sent,
                 "received": visits.received,
                 "refused": visits.refused,
+                "refusals": visits.refusals,
                 "failed": visits.failed,
             })
         };
-        let hosts: Vec<_> = self.hosts.iter().take(HOSTS).map(host).collect();
+        let hosts: Vec<_> = named(&self.hosts).map(host).collect();
+        let left_out = self.hosts.len() - hosts.len();
         self.detail("hosts", json!(hosts));
+        self.detail("hosts_left_out", json!(left_out));
     }
 
     /// It stood in the cache.
@@ -149,12 +156,17 @@ impl<'a> Told<'a> {
         self.told(CheckResult::Inconclusive, why.to_owned(), Vec::new())
     }
 
-    /// A finding for each host that was refused.
+    /// A finding for each host that was refused, and one for those that are too many.
     fn refused(&self) -> Vec<Finding> {
-        let refused = self.hosts.iter().filter_map(|((host, port), visits)| {
+        let mut refused = self.hosts.iter().filter_map(|((host, port), visits)| {
             visits.refused.as_ref().map(|why| finding(&format!("{host}:{port}"), why))
         });
-        refused.take(HOSTS).collect()
+        let mut findings: Vec<_> = refused.by_ref().take(HOSTS).collect();
+        let left_out = refused.count();
+        if left_out > 0 {
+            findings.push(finding("*", &format!("{left_out} more hosts were refused")));
+        }
+        findings
     }
 
     fn told(&self, result: CheckResult, summary: String, findings: Vec<Finding>) -> Evidence {
@@ -165,6 +177,15 @@ impl<'a> Told<'a> {
         evidence.details = self.details.clone();
         evidence
     }
+}
+
+/// The hosts that are named: those that were reached before all others.
+fn named(
+    hosts: &BTreeMap<(String, u16), Visits>,
+) -> impl Iterator<Item = (&(String, u16), &Visits)> {
+    let of =
+        |is_reached| hosts.iter().filter(move |(_, visits)| (visits.allowed > 0) == is_reached);
+    of(true).chain(of(false)).take(HOSTS)
 }
 
 fn finding(name: &str, message: &str) -> Finding {
@@ -184,4 +205,19 @@ fn last_words(stderr: &[u8]) -> String {
     let last = lines[lines.len().saturating_sub(6)..].join("; ");
     let skipped = last.chars().count().saturating_sub(WORDS);
     last.chars().skip(skipped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_that_was_reached_is_named_whatever_else_was_tried() {
+        let junk = (0..200).map(|number| ((format!("a{number}.test"), 443), Visits::default()));
+        let mut hosts: BTreeMap<_, _> = junk.collect();
+        let reached = Visits { allowed: 1, ..Visits::default() };
+        hosts.insert(("registry.test".to_owned(), 443), reached);
+        let names: Vec<_> = named(&hosts).map(|((host, _), _)| host.as_str()).collect();
+        assert_eq!((names.len(), names[0]), (HOSTS, "registry.test"));
+    }
 }
