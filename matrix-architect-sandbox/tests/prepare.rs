@@ -207,6 +207,49 @@ async fn a_go_project_is_fetched_through_the_list_and_tested_without_network() {
     is_prepared_and_tested((project.path(), &registry), ("go", "go.test"), PASSED).await;
 }
 
+/// The evidence of a fetch that may reach `listed.test` alone.
+async fn prepared(files: &[(&str, &str)], ecosystem: &str) -> Evidence {
+    let (project, cache) = (workshop(), workshop());
+    write(project.path(), files);
+    let prepare = PrepareConfig::new(cache.path()).hosts(["listed.test".parse().unwrap()]);
+    verify(project.path(), prepare).await.named(&format!("prepare.{ecosystem}"))
+}
+
+/// Whatever a lock file names, the proxy lets nobody through but who is listed.
+fn is_refused(prepared: &Evidence) {
+    assert_eq!(prepared.result, CheckResult::Failed, "{prepared:#?}");
+    let hosts = prepared.details["hosts"].as_array().unwrap();
+    assert!(hosts.iter().all(|host| host["connections"] == 0), "{prepared:#?}");
+    let of = |host: &&serde_json::Value| host["host"] == "unlisted.test";
+    let asked = hosts.iter().find(of).unwrap_or_else(|| panic!("{prepared:#?}"));
+    assert!(asked["refusals"].as_u64() > Some(0), "{prepared:#?}");
+}
+
+#[tokio::test]
+async fn a_wheel_that_requirements_fetch_from_elsewhere_is_refused() {
+    if Command::new("python3").args(["-m", "pip", "--version"]).output().is_err() {
+        return skip("pip is not installed");
+    }
+    let requirements = "y @ https://unlisted.test/y-1.0.0-py3-none-any.whl \\\n    --hash=sha256:\
+                        e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+    let files = [("setup.cfg", "[metadata]\nname = x\n"), ("requirements.txt", requirements)];
+    is_refused(&prepared(&files, "python").await);
+}
+
+#[tokio::test]
+async fn a_module_and_a_toolchain_of_an_unlisted_host_are_refused() {
+    if Command::new("go").arg("version").output().is_err() {
+        return skip("go is not installed");
+    }
+    let module = "module example.test/x\n\ngo 1.19\n\nrequire unlisted.test/y v1.0.0\n";
+    for module in [module.to_owned(), format!("{module}toolchain go1.99.0\n")] {
+        let prepared = prepared(&[("go.mod", &module), ("x.go", "package x\n")], "go").await;
+        assert_eq!(prepared.result, CheckResult::Failed, "{prepared:#?}");
+        let hosts = prepared.details["hosts"].as_array().unwrap();
+        assert!(hosts.iter().all(|host| host["connections"] == 0), "{prepared:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_dependency_on_an_unlisted_host_is_refused_by_its_name() {
     if Command::new("npm").arg("--version").output().is_err() {

