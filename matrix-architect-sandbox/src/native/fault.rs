@@ -34,6 +34,11 @@ impl Fault {
             libc::ENOSPC | libc::EDQUOT => {
                 (ErrorKind::Invalid, "raise the session's disk limit, or make the tree smaller")
             }
+            libc::EUSERS => (
+                ErrorKind::Unavailable,
+                "no more namespaces may be made here: raise the limits of sysctl \
+                 user.max_*_namespaces, or end other sessions",
+            ),
             libc::EPERM | libc::EACCES | libc::ENOSYS => (
                 ErrorKind::Unsupported,
                 "run `architect doctor`: it names the layer this machine forbids and the remedy",

@@ -40,9 +40,10 @@ pub(super) fn clone(flags: libc::c_int) -> io::Result<Side> {
     let flags = libc::c_long::from(flags | libc::CLONE_PIDFD | libc::SIGCHLD);
     // SAFETY: without CLONE_VM and with a null stack this is a fork; the kernel writes the pidfd
     // to a live local. All callers run in the single-threaded helper, so no lock can be held.
-    let pid = check(unsafe {
+    let made = check(unsafe {
         libc::syscall(libc::SYS_clone, flags, 0_usize, &raw mut pidfd, 0_usize, 0_usize)
-    })?;
+    });
+    let pid = made.map_err(too_many_namespaces)?;
     if pid == 0 {
         return Ok(Side::Child);
     }
@@ -86,7 +87,16 @@ pub(super) fn enter(namespace: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<
 /// Leaves namespaces for fresh ones.
 pub(super) fn unshare(flags: libc::c_int) -> io::Result<()> {
     // SAFETY: takes no pointers.
-    check_int(unsafe { libc::unshare(flags) })
+    check_int(unsafe { libc::unshare(flags) }).map_err(too_many_namespaces)
+}
+
+/// The kernel says that a disk is full where it means `user.max_*_namespaces` (namespaces(7)). Until
+/// Linux 4.9 it said `EUSERS`, which means nothing else here.
+fn too_many_namespaces(cause: io::Error) -> io::Error {
+    if cause.raw_os_error() == Some(libc::ENOSPC) {
+        return io::Error::from_raw_os_error(libc::EUSERS);
+    }
+    cause
 }
 
 /// What processes have used.

@@ -9,9 +9,15 @@ use matrix_architect_core::{
     path::RelPath,
     traits::{Bind, Cancel, Command, ExitVerdict, Limits, Sandbox as _, SessionSpec},
 };
-use matrix_architect_sandbox::native::{NativeConfig, detect_toolchains, doctor};
+use matrix_architect_sandbox::native::{
+    CgroupUse, NativeConfig, NativeSandbox, detect_toolchains, doctor,
+};
 
 use super::ground::Ground;
+use crate::{
+    alone::{again, is_alone, succeeded},
+    own::runtime,
+};
 
 fn bounds() -> Limits {
     Limits::default().memory(128 << 20).disk(16 << 20).processes(64)
@@ -67,6 +73,34 @@ async fn binds_are_shown_read_only_and_beside_them_can_be_written() {
     let told = String::from_utf8_lossy(&output);
     assert_eq!((exit.verdict, &*told), (ExitVerdict::Exited(0), "vendoredvendoredvendored"));
     session.close().await.unwrap();
+}
+
+#[test]
+fn where_no_more_namespaces_may_be_made_the_limit_is_named() {
+    let test = "native::setup::where_no_more_namespaces_may_be_made_the_limit_is_named";
+    if is_alone() {
+        let opened = runtime().block_on(async {
+            let sandbox = NativeSandbox::new(NativeConfig::default().cgroups(CgroupUse::Off))?;
+            let mut spec = SessionSpec::new(SessionId::from_number(1));
+            (spec.limits, spec.allow_degraded) = (bounds(), true);
+            sandbox.open(&Files::default(), &spec).await.map(drop)
+        });
+        let error = opened.unwrap_err().to_string();
+        assert!(error.contains("user.max_*_namespaces") && !error.contains("disk"), "{error}");
+        return;
+    }
+    let child = again(test);
+    // The limits of a user namespace hold for whoever is in it and for nobody else.
+    let line =
+        "for limit in /proc/sys/user/max_*_namespaces; do echo 0 > $limit; done; exec \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", line, "sh"])
+        .arg(child.get_program())
+        .args(child.get_args())
+        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .output()
+        .unwrap();
+    succeeded(&output);
 }
 
 #[test]
