@@ -3,9 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use std::{path::Path, process::Output};
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use matrix_architect_cluster::{Cluster, Options, Rights};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout},
+};
 
 /// The image of the tests' Pods.
 const IMAGE: &str = "registry.test/base:1";
@@ -38,6 +45,16 @@ async fn kubectl(folder: &Path, arguments: &[&str]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "kubectl {arguments:?}: {}", text(&output.stderr));
     text(&output.stdout)
+}
+
+/// The lines of a Pod's log as they come.
+fn follow(folder: &Path, pod: &str) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = tokio::process::Command::new("kubectl");
+    command.args(["logs", "-f", pod]).env("KUBECONFIG", folder.join("kubeconfig"));
+    command.env("HOME", folder).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut follower = command.spawn().unwrap();
+    let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    (follower, lines)
 }
 
 /// Whether there is a `kubectl` that speaks websockets by itself: 1.31 and later.
@@ -105,13 +122,12 @@ async fn kubectl_drives_a_pod_from_apply_to_delete() {
     kubectl(folder, &["cp", "local", "web:/data/remote"]).await;
     kubectl(folder, &["cp", "web:/data/remote", "again"]).await;
     assert_eq!(std::fs::read_to_string(folder.join("again")).unwrap(), "there and back");
-    let following = kubectl(folder, &["logs", "-f", "web"]);
-    let deleting = async {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        kubectl(folder, &["delete", "pod", "web"]).await
-    };
-    let (followed, deleted) = tokio::join!(following, deleting);
-    assert_eq!(followed, "one\ntwo\n");
+    let (mut follower, mut followed) = follow(folder, "web");
+    let mut lines = vec![followed.next_line().await.unwrap(), followed.next_line().await.unwrap()];
+    let deleted = kubectl(folder, &["delete", "pod", "web"]).await;
+    lines.push(followed.next_line().await.unwrap());
+    assert_eq!(lines, [Some("one".to_owned()), Some("two".to_owned()), None]);
+    assert!(follower.wait().await.unwrap().success());
     assert!(deleted.contains("pod \"web\" deleted"), "{deleted}");
     cluster.stop().await;
     assert_eq!(cluster.running(), [""; 0]);

@@ -1,15 +1,16 @@
 //! Servers that go away, watches that end, Pods that are deleted under their session, and owners
 //! that die.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use matrix_architect_cluster::Options;
 use matrix_architect_core::{
     conformance::files::Files,
     error::ErrorKind,
-    traits::{Cancel, Collect, Command, ExitVerdict, Sandbox as _, Session},
+    traits::{Cancel, Collect, Command, ExitVerdict, Output, OutputStream, Sandbox as _, Session},
 };
 use matrix_architect_sandbox::kubernetes::KubernetesSandbox;
+use tokio::sync::Notify;
 
 use super::ground::{Ground, image, spec};
 
@@ -45,15 +46,35 @@ async fn watches_that_end_after_every_event_are_begun_anew() {
     session.close().await.unwrap();
 }
 
+/// Output that tells when there is some.
+struct Heard {
+    said: Vec<u8>,
+    begun: Arc<Notify>,
+}
+
+impl Heard {
+    fn new() -> (Self, Arc<Notify>) {
+        let begun = Arc::<Notify>::default();
+        (Self { said: Vec::new(), begun: Arc::clone(&begun) }, begun)
+    }
+}
+
+impl Output for Heard {
+    fn write(&mut self, _: OutputStream, bytes: &[u8]) {
+        self.said.extend_from_slice(bytes);
+        self.begun.notify_one();
+    }
+}
+
 #[tokio::test]
 async fn a_pod_that_is_deleted_under_its_session_is_told() {
     let ground = Ground::new().await;
     let session = opened(&ground).await;
     let (pods, name) = (ground.pods().await, names(&ground).await.remove(0));
     let command = Command::shell("echo begun; sleep 1000");
-    let (mut output, cancel) = (Vec::new(), Cancel::new());
+    let ((mut output, begun), cancel) = (Heard::new(), Cancel::new());
     let deleting = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        begun.notified().await;
         pods.delete(&name, &kube::api::DeleteParams::default().grace_period(0)).await.unwrap();
     };
     let (exit, ()) = tokio::join!(session.run(&command, &mut output, &cancel), deleting);
@@ -63,7 +84,7 @@ async fn a_pod_that_is_deleted_under_its_session_is_told() {
         (ErrorKind::Unavailable, "session_closed"),
         "{error}"
     );
-    assert_eq!(output, b"begun\n");
+    assert_eq!(output.said, b"begun\n");
     let error = session.run(&command, &mut output, &cancel).await.unwrap_err();
     assert_eq!(error.code_str(), "session_closed");
     session.close().await.unwrap();
@@ -100,10 +121,10 @@ async fn a_session_that_lives_too_long_is_ended_by_the_cluster() {
 async fn a_server_that_is_gone_is_told_and_nothing_hangs() {
     let ground = Ground::new().await;
     let session = opened(&ground).await;
-    let command = Command::shell("sleep 1000");
-    let (mut output, cancel) = (Vec::new(), Cancel::new());
+    let command = Command::shell("echo begun; sleep 1000");
+    let ((mut output, begun), cancel) = (Heard::new(), Cancel::new());
     let cutting = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        begun.notified().await;
         ground.cluster.as_ref().unwrap().cut();
     };
     let (exit, ()) = tokio::join!(session.run(&command, &mut output, &cancel), cutting);

@@ -271,8 +271,7 @@ async fn one_that_is_killed_while_a_command_runs_is_told() {
     };
     let (ran, ()) = tokio::join!(say(&*session, "sleep 0.5; echo ran"), deed);
     assert_eq!((ran.0.verdict, ran.1.as_str()), (ExitVerdict::Exited(0), "ran\n"));
-    let state = session.services().await.unwrap().pop().unwrap();
-    assert_eq!(state.ended, Some(ExitVerdict::Signalled(9)));
+    assert_eq!(ended(&*session).await.ended, Some(ExitVerdict::Signalled(9)));
     session.close().await.unwrap();
 }
 

@@ -340,17 +340,28 @@ async fn a_cancelled_checkout_stops_git_and_all_it_started() {
     let Some(repo) = Repo::sample() else { return };
     let desk = Desk::with(|config| config.access.program.clone_from(&slow));
     let cancel = desk.cancel.clone();
+    let said = pids.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while !fs::read_to_string(&said).is_ok_and(|pids| pids.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         cancel.cancel();
     });
     let error = desk.checkout(&repo.local()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    for pid in fs::read_to_string(&pids).unwrap().split_whitespace() {
+    let lives = |pid: &str| {
         let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let dead = status.is_empty() || status.contains(") Z ");
-        assert!(dead, "{pid} lives: {status}");
+        !status.is_empty() && !status.contains(") Z ")
+    };
+    for pid in fs::read_to_string(&pids).unwrap().split_whitespace() {
+        // What was killed may need a moment to be gone; what was not lives for ten minutes.
+        for _ in 0..6000 {
+            if !lives(pid) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!lives(pid), "{pid} lives");
     }
     assert!(desk.trees().is_empty());
 }
