@@ -50,7 +50,7 @@ pub(super) enum Told {
     /// It is the one at that place of the same call.
     Same(usize),
     /// It was there.
-    Stored(JobRecord),
+    Stored(Box<JobRecord>),
 }
 
 impl Fresh {
@@ -83,7 +83,7 @@ impl Create {
             records.push(match told {
                 Told::New => *fresh.record,
                 Told::Same(place) => records[place].clone(),
-                Told::Stored(record) => record,
+                Told::Stored(record) => *record,
             });
         }
         records
@@ -110,7 +110,7 @@ pub(super) async fn create(
         }
         let stored = stored
             .into_iter()
-            .map(|(place, columns)| Row::read(columns).map(|row| (place, row.record)));
+            .map(|(place, columns)| Row::read(columns).map(|row| (place, Box::new(row.record))));
         let stored = stored.collect::<Result<HashMap<_, _>>>();
         answers.push(stored.and_then(|stored| round.add(call, create, stored)));
         first += create.0.len();
@@ -160,7 +160,7 @@ impl<'a> Round<'a> {
         &mut self,
         call: usize,
         create: &'a Create,
-        mut stored: HashMap<usize, JobRecord>,
+        mut stored: HashMap<usize, Box<JobRecord>>,
     ) -> Result<Vec<Told>> {
         let before = self.fresh.len();
         let mut told = Vec::with_capacity(create.0.len());
@@ -176,18 +176,18 @@ impl<'a> Round<'a> {
         Ok(told)
     }
 
-    fn tell(&mut self, place: Place<'a>, stored: Option<JobRecord>) -> Result<Told> {
+    fn tell(&mut self, place: Place<'a>, stored: Option<Box<JobRecord>>) -> Result<Told> {
         let fresh = place.fresh;
         let like = self.ids.get(&fresh.new.job);
         let like = like.or_else(|| self.keys.get(&fresh.key()?));
-        let record = stored.as_ref().or_else(|| like.map(|like| &*like.fresh.record));
+        let record = stored.as_deref().or_else(|| like.map(|like| &*like.fresh.record));
         if let Some(record) = record.filter(|record| !decide::is_same(record, &fresh.new)) {
             return Err(decide::clash(record, &fresh.new));
         }
         Ok(match (stored, like) {
             (Some(record), _) => Told::Stored(record),
             (None, Some(like)) if like.call == place.call => Told::Same(like.index),
-            (None, Some(like)) => Told::Stored(JobRecord::clone(&like.fresh.record)),
+            (None, Some(like)) => Told::Stored(like.fresh.record.clone()),
             (None, None) => {
                 self.fresh.push(fresh);
                 self.ids.insert(&fresh.new.job, place);

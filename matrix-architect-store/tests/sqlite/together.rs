@@ -13,13 +13,13 @@ use crate::{new_job, open, open_with};
 fn keyed(number: u128, key: &str) -> NewJob {
     let mut new = new_job(number);
     new.spec.idempotency_key = Some(key.to_owned());
-    new.spec.goal = "one goal".to_owned();
+    "one goal".clone_into(&mut new.spec.goal);
     new
 }
 
 fn other(number: u128) -> NewJob {
     let mut new = new_job(number);
-    new.spec.goal = "something else".to_owned();
+    "something else".clone_into(&mut new.spec.goal);
     new
 }
 
