@@ -6,6 +6,7 @@
 mod bwrap {
     mod answers;
     pub(super) mod ground;
+    mod layers;
 }
 
 mod suite {

@@ -32,10 +32,13 @@
 mod arguments;
 mod config;
 mod control;
+mod doctor;
 mod run;
 mod sandbox;
 mod session;
 mod space;
 
+pub use crate::common::Check;
 pub use config::BwrapConfig;
+pub use doctor::doctor;
 pub use sandbox::BwrapSandbox;

@@ -7,16 +7,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
-    id::SessionId,
     traits::{
-        Cancel, Command, Enforcement, LimitReport, Limits, Network, Sandbox, SandboxCapabilities,
-        Session, SessionSpec, Tree,
+        Enforcement, LimitReport, Limits, Network, Sandbox, SandboxCapabilities, Session,
+        SessionSpec, Tree,
     },
 };
 
@@ -53,7 +51,7 @@ pub(super) struct Shared {
 
 impl BwrapSandbox {
     /// Looks for the program and the machine's cgroups. Whether a session stands is seen when the
-    /// first one is opened; see [`probe`](Self::probe).
+    /// first one is opened; see [`doctor`](super::doctor).
     ///
     /// # Errors
     /// `Invalid` for a bad configuration; `NotFound` if bubblewrap is not installed; `Unavailable`
@@ -80,17 +78,9 @@ impl BwrapSandbox {
         })))
     }
 
-    /// Runs a command that does nothing.
-    ///
-    /// # Errors
-    /// `Unavailable`, with what bubblewrap says, if it cannot build a sandbox here.
-    pub async fn probe(&self) -> Result<()> {
-        let mut spec = SessionSpec::new(SessionId::from_number(0));
-        spec.limits = spec.limits.wall(Duration::from_secs(20));
-        spec.allow_degraded = true;
-        let session = BwrapSession::empty(Arc::clone(&self.0), spec)?;
-        let command = Command::new(["true"]);
-        session.run(&command, &mut Vec::new(), &Cancel::new()).await.map(drop)
+    /// What sessions share.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.0)
     }
 }
 

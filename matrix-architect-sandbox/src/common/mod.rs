@@ -33,7 +33,7 @@ pub(crate) use output::Capped;
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 pub(crate) use packed::{Allowance, Packed, is_wanted, parts, tree_path};
 pub(crate) use process::Process;
-pub(crate) use report::{checks, refuse_absent, report};
+pub(crate) use report::{SESSIONS, checks, closed_by, refuse_absent, report};
 #[cfg(feature = "docker")]
 pub(crate) use turn::closed;
 pub(crate) use turn::{Held, Unfinished, take_turn};

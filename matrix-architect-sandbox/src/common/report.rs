@@ -44,3 +44,30 @@ pub(crate) fn checks(
     };
     reports.into_iter().map(check).collect()
 }
+
+/// What a doctor says where no session can be opened: the layer that keeps it from that, by name.
+pub(crate) fn closed_by(layer: &str, error: &Error, otherwise: &str) -> Vec<Check> {
+    let context: Vec<_> = error.contexts().map(|(key, value)| format!("{key}: {value}")).collect();
+    let mut detail = error.message().to_owned();
+    if !context.is_empty() {
+        detail = format!("{detail} ({})", context.join(", "));
+    }
+    if let Some(cause) = std::error::Error::source(error) {
+        detail = format!("{detail}: {cause}");
+    }
+    let remedy = error.advice_str().unwrap_or(otherwise).to_owned();
+    let broken = Check { layer: layer.to_owned(), ok: false, detail, remedy };
+    if layer == SESSIONS {
+        return vec![broken];
+    }
+    let none = Check {
+        layer: SESSIONS.to_owned(),
+        ok: false,
+        detail: format!("none can be opened, so that no other layer was tried: {layer}"),
+        remedy: format!("mend first: {layer}"),
+    };
+    vec![broken, none]
+}
+
+/// What a doctor calls that nothing can be run at all.
+pub(crate) const SESSIONS: &str = "sessions";

@@ -1,12 +1,12 @@
 //! Proves each layer and limit of containers, and says what to do about those that do not hold.
 
 use matrix_architect_core::{
-    error::Error,
+    error::{Error, ErrorKind},
     traits::{Enforcement, Sandbox as _},
 };
 
 use super::{config::DockerConfig, sandbox::DockerSandbox};
-use crate::common::{Check, checks};
+use crate::common::{Check, SESSIONS, checks, closed_by};
 
 /// Tries every layer and limit for real, in a container of its own.
 ///
@@ -22,18 +22,20 @@ use crate::common::{Check, checks};
 pub async fn doctor(config: &DockerConfig) -> Vec<Check> {
     match DockerSandbox::connect(config.clone()).await {
         Ok(sandbox) => checks(sandbox.capabilities().enforcement, remedy),
-        Err(error) => vec![cannot_start(&error)],
+        Err(error) => closed_by(layer(&error), &error, "look into the log of the Docker engine"),
     }
 }
 
-fn cannot_start(error: &Error) -> Check {
-    let cause = std::error::Error::source(error);
-    let detail = cause.map_or_else(
-        || error.message().to_owned(),
-        |cause| format!("{}: {cause}", error.message()),
-    );
-    let remedy = error.advice_str().unwrap_or("look into the log of the Docker engine").to_owned();
-    Check { layer: "sessions".to_owned(), ok: false, detail, remedy }
+/// What keeps containers from being made, by name.
+fn layer(error: &Error) -> &'static str {
+    match (error.code_str(), error.kind()) {
+        ("docker_unreachable", _) => "socket",
+        ("docker_version", _) => "engine",
+        ("no_runtime", _) => "runtime",
+        ("no_image" | "image_without_shell", _) => "image",
+        (_, ErrorKind::Invalid) => "settings",
+        _ => SESSIONS,
+    }
 }
 
 fn remedy(name: &str, enforcement: Enforcement) -> &'static str {

@@ -1,27 +1,35 @@
 //! What a cluster can do, layer by layer, and what to do where it cannot.
 
 use matrix_architect_core::{
-    error::Error,
+    error::{Error, ErrorKind},
     traits::{Enforcement, Sandbox as _},
 };
 
 use super::{config::KubernetesConfig, sandbox::KubernetesSandbox};
-use crate::common::{Check, checks};
+use crate::common::{Check, SESSIONS, checks, closed_by};
 
 /// Opens a session in the cluster and tells what holds in it.
 pub async fn doctor(config: &KubernetesConfig) -> Vec<Check> {
     match KubernetesSandbox::connect(config.clone()).await {
         Ok(sandbox) => checks(sandbox.capabilities().enforcement, remedy),
-        Err(error) => vec![cannot_start(&error)],
+        Err(error) => closed_by(layer(&error), &error, "look at the cluster's events"),
     }
 }
 
-fn cannot_start(error: &Error) -> Check {
-    let context: Vec<_> =
-        error.contexts().map(|(name, value)| format!("{name}: {value}")).collect();
-    let detail = format!("{} ({})", error.message(), context.join(", "));
-    let remedy = error.advice_str().unwrap_or("look at the cluster's events").to_owned();
-    Check { layer: "sessions".to_owned(), ok: false, detail, remedy }
+/// What keeps Pods from running, by name.
+fn layer(error: &Error) -> &'static str {
+    match (error.code_str(), error.kind()) {
+        ("no_cluster", _) => "kubeconfig",
+        ("cluster_unavailable", _) => "cluster",
+        ("unauthenticated", _) => "credentials",
+        ("forbidden", _) => "rights",
+        ("no_namespace", _) => "namespace",
+        ("image_not_pulled" | "image_incomplete", _) => "image",
+        ("unschedulable", _) => "nodes",
+        ("policy_changed", _) => "network",
+        (_, ErrorKind::Invalid) => "settings",
+        _ => SESSIONS,
+    }
 }
 
 fn remedy(layer: &str, enforcement: Enforcement) -> &'static str {

@@ -16,7 +16,7 @@ use super::{
     sandbox::{NativeSandbox, Shared},
     wire::{Layer, Program, Reply, Request, Rlimits, RunRequest, SeatRequest},
 };
-use crate::common::{Check, checks};
+use crate::common::{Check, SESSIONS, checks, closed_by};
 
 /// Tries every layer and limit for real, in a session that executes nothing.
 ///
@@ -28,21 +28,17 @@ use crate::common::{Check, checks};
 pub fn doctor(config: &NativeConfig) -> Vec<Check> {
     let sandbox = match NativeSandbox::new(config.clone()) {
         Ok(sandbox) => sandbox,
-        Err(error) => return vec![cannot_start(&error)],
+        Err(error) => return closed_by(SESSIONS, &error, START),
     };
     let reports = sandbox.capabilities().enforcement;
     checks(reports, remedy)
 }
 
-fn cannot_start(error: &Error) -> Check {
-    let cause = std::error::Error::source(error);
-    let detail = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    let remedy = "allow user namespaces (sysctl user.max_user_namespaces, \
-                  kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns=0), \
-                  or run as root; in a container, allow the unshare, mount and pivot_root calls; \
-                  Linux 5.12 or newer is needed";
-    Check { layer: "sessions".to_owned(), ok: false, detail, remedy: remedy.to_owned() }
-}
+/// What to do where no session can be opened at all.
+const START: &str = "allow user namespaces (sysctl user.max_user_namespaces, \
+     kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns=0), \
+     or run as root; in a container, allow the unshare, mount and pivot_root calls; \
+     Linux 5.12 or newer is needed";
 
 fn remedy(name: &str, enforcement: Enforcement) -> &'static str {
     match (name, enforcement) {

@@ -41,6 +41,8 @@ async fn an_engine_that_is_not_there_is_told_with_the_remedy() {
     assert!(error.to_string().contains("systemctl start docker"), "{error}");
     let checks = doctor(&config).await;
     assert!(checks.iter().all(|check| !check.ok && !check.remedy.is_empty()), "{checks:?}");
+    let layers: Vec<_> = checks.iter().map(|check| check.layer.as_str()).collect();
+    assert_eq!(layers, ["socket", "sessions"], "{checks:?}");
 }
 
 #[tokio::test]
@@ -49,6 +51,9 @@ async fn what_the_engine_does_not_have_is_told_with_the_remedy() {
     let error = refused(DockerConfig::new("architect-no-such-image:1")).await;
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::NotFound, "no_image"));
     assert!(error.to_string().contains("docker pull architect-no-such-image:1"), "{error}");
+    let checks = doctor(&DockerConfig::new("architect-no-such-image:1")).await;
+    assert_eq!(checks[0].layer, "image", "{checks:?}");
+    assert!(checks[0].remedy.contains("docker pull"), "{checks:?}");
     let mut runtime = config();
     runtime.runtime = ContainerRuntime::GVisor;
     let error = refused(runtime).await;

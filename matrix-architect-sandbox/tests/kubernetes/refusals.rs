@@ -6,7 +6,7 @@ use matrix_architect_core::{
     error::{Error, ErrorKind},
     traits::{Cancel, Command, Enforcement, ExitVerdict, Sandbox as _},
 };
-use matrix_architect_sandbox::kubernetes::{KubernetesConfig, KubernetesSandbox};
+use matrix_architect_sandbox::kubernetes::{KubernetesConfig, KubernetesSandbox, doctor};
 use serde_json::{Value, json};
 
 use super::ground::{Ground, image, spec};
@@ -168,4 +168,44 @@ async fn a_changed_network_policy_is_no_policy() {
         .unwrap();
     let error = KubernetesSandbox::connect(ground.config.clone()).await.unwrap_err();
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, "policy_changed"));
+}
+
+#[tokio::test]
+async fn the_doctor_names_the_layer_that_keeps_pods_from_running() {
+    let checks = doctor(&KubernetesConfig::new(image())).await;
+    assert_eq!(checks[0].layer, "kubeconfig", "{checks:?}");
+    let without = |verb: &str, resource: &str| {
+        let mut options = Options::new([image()]);
+        let denied = vec![(verb.to_owned(), resource.to_owned())];
+        options.users = vec![("worker".to_owned(), Rights::AllBut(denied))];
+        options
+    };
+    let keep = |_: &mut KubernetesConfig| {};
+    let elsewhere = |config: &mut KubernetesConfig| "elsewhere".clone_into(&mut config.namespace);
+    let unsigned = |config: &mut KubernetesConfig| {
+        let path = config.kubeconfig.as_ref().unwrap();
+        let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        kubeconfig["users"][0]["user"]["token"] = json!("wrong");
+        std::fs::write(path, kubeconfig.to_string()).unwrap();
+    };
+    type Change<'a> = &'a dyn Fn(&mut KubernetesConfig);
+    let cases: [(&str, Options, Change<'_>); 4] = [
+        ("rights", without("create", "pods/exec"), &keep),
+        ("namespace", Options::new([image()]), &elsewhere),
+        ("image", Options::new(["another"]), &keep),
+        ("credentials", Options::new([image()]), &unsigned),
+    ];
+    for (layer, options, change) in cases {
+        let (_cluster, mut config, _folder) = Ground::cluster(options).await;
+        change(&mut config);
+        let checks = doctor(&config).await;
+        let named: Vec<_> = checks.iter().map(|check| check.layer.as_str()).collect();
+        assert_eq!(named, [layer, "sessions"], "{checks:?}");
+        assert!(checks.iter().all(|check| !check.ok && !check.remedy.is_empty()), "{checks:?}");
+    }
+    let (_cluster, config, _folder) = Ground::cluster(Options::new([image()])).await;
+    let checks = doctor(&config).await;
+    for layer in ["network", "processes", "memory"] {
+        assert!(checks.iter().any(|check| check.layer == layer), "{layer}: {checks:?}");
+    }
 }
