@@ -24,7 +24,7 @@ use matrix_architect_sandbox::docker::{self, DockerSandbox};
 #[cfg(feature = "kubernetes")]
 use matrix_architect_sandbox::kubernetes::{self, KubernetesSandbox};
 use matrix_architect_sandbox::{
-    bwrap::{BwrapConfig, BwrapSandbox},
+    bwrap::{self, BwrapConfig, BwrapSandbox},
     native::{self, Check, NativeConfig, NativeSandbox, detect_toolchains},
     verify::{PrepareConfig, SuiteVerifier, VerifyConfig},
     workspace::{GitWorkspace, WorkspaceConfig},
@@ -57,6 +57,7 @@ pub struct Composition {
     approver: Option<Arc<dyn Approver>>,
     environment: Environment,
     isolation: Isolation,
+    ready: usize,
     fetching: Fetching,
     lease_term: Option<Duration>,
 }
@@ -145,6 +146,14 @@ impl Composition {
         self
     }
 
+    /// How many sessions are kept ready where the sandbox can do it cheaply and the isolation says
+    /// nothing of it: none unless set.
+    #[must_use]
+    pub const fn ready(mut self, sessions: usize) -> Self {
+        self.ready = sessions;
+        self
+    }
+
     /// Where dependencies may be fetched from before VERIFY, beside the hosts that the tools'
     /// configuration on a base tree names.
     #[must_use]
@@ -166,11 +175,13 @@ impl Composition {
         self
     }
 
-    /// Tries every layer and limit of the sandbox for real.
+    /// Tries every layer and limit of the sandbox for real; without a data directory, none of a
+    /// sandbox that needs one.
     ///
     /// # Errors
     /// `Invalid` if the arguments that say how commands are isolated do not go together.
-    pub async fn examine_sandbox(&self) -> Result<Vec<Check>> {
+    pub async fn examine_sandbox(&self, home: Option<&Home>) -> Result<Vec<Check>> {
+        self.isolation.check()?;
         #[cfg(feature = "docker")]
         if self.isolation.kind == SandboxKind::Docker {
             return Ok(docker::doctor(&self.isolation.docker()?).await);
@@ -178,6 +189,10 @@ impl Composition {
         #[cfg(feature = "kubernetes")]
         if self.isolation.kind == SandboxKind::Kubernetes {
             return Ok(kubernetes::doctor(&self.isolation.kubernetes(&self.environment)?).await);
+        }
+        if self.isolation.kind == SandboxKind::Bwrap {
+            let Some(home) = home else { return Ok(Vec::new()) };
+            return Ok(bwrap::doctor(&self.bwrap_config(home)).await);
         }
         Ok(native::doctor(&self.sandbox_config()))
     }
@@ -187,6 +202,10 @@ impl Composition {
         let home = self.environment.home.clone().unwrap_or_else(|| PathBuf::from("/nonexistent"));
         let path = OsString::from(self.environment.path.clone().unwrap_or_default());
         NativeConfig::default().toolchains(detect_toolchains(&home, &path))
+    }
+
+    fn bwrap_config(&self, home: &Home) -> BwrapConfig {
+        BwrapConfig::in_directory(home.scratch().join("bwrap")).native(self.sandbox_config())
     }
 
     /// How git is run in this installation and which servers it trusts: what `git.toml` in the data
@@ -321,13 +340,14 @@ impl Composition {
     /// # Errors
     /// Whatever keeps it from starting, with the remedy.
     pub async fn sandbox(&self, home: &Home) -> Result<Arc<dyn Sandbox>> {
-        let native = self.sandbox_config();
+        self.isolation.check()?;
         Ok(match self.isolation.kind {
-            SandboxKind::Native => Arc::new(NativeSandbox::new(native)?),
-            SandboxKind::Bwrap => {
-                let config = BwrapConfig::in_directory(home.scratch().join("bwrap"));
-                Arc::new(BwrapSandbox::new(config.native(native))?)
+            SandboxKind::Native => {
+                let ready = self.isolation.warm.unwrap_or(self.ready);
+                let config = self.sandbox_config().warm_sessions(ready);
+                Arc::new(NativeSandbox::new(config)?)
             }
+            SandboxKind::Bwrap => Arc::new(BwrapSandbox::new(self.bwrap_config(home))?),
             #[cfg(feature = "docker")]
             SandboxKind::Docker => {
                 Arc::new(DockerSandbox::connect(self.isolation.docker()?).await?)

@@ -141,12 +141,13 @@ fn git(config: Result<WorkspaceConfig>) -> Finding {
 
 /// Every layer and limit of the sandbox, each tried for real.
 fn sandbox(checks: Vec<Check>) -> Vec<Finding> {
+    let is_closed = checks.iter().any(|check| !check.ok && check.layer == "sessions");
     let findings = checks.into_iter().map(|check| {
         let name = format!("sandbox: {}", check.layer);
-        let state = match (check.ok, check.layer.as_str()) {
+        let state = match (check.ok, is_closed) {
             (true, _) => State::Good,
-            (false, "sessions") => State::Missing,
-            (false, _) => State::Limited,
+            (false, true) => State::Missing,
+            (false, false) => State::Limited,
         };
         let remedy = Some(check.remedy).filter(|remedy| !remedy.is_empty());
         Finding { name, state, detail: check.detail, remedy }

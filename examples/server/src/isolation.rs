@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-#[cfg(any(feature = "docker", feature = "kubernetes"))]
 use matrix_architect_core::error::{Error, Result};
 #[cfg(feature = "docker")]
 use matrix_architect_sandbox::docker::{ContainerRuntime, DockerConfig};
@@ -49,6 +48,10 @@ pub struct Isolation {
     #[arg(long = "sandbox-runtime", value_name = "NAME")]
     #[cfg_attr(not(any(feature = "docker", feature = "kubernetes")), arg(hide = true))]
     pub runtime: Option<String>,
+    /// Sessions kept ready, each for one adoption; native and docker can [default: none; where
+    /// serve isolates natively, one for each worker]
+    #[arg(long = "sandbox-warm", value_name = "COUNT")]
+    pub warm: Option<usize>,
     /// Namespace of the sandbox's Pods [default: architect]
     #[arg(long = "sandbox-namespace", value_name = "NAME")]
     #[cfg_attr(not(feature = "kubernetes"), arg(hide = true))]
@@ -62,8 +65,26 @@ pub struct Isolation {
     pub allow_degraded: bool,
 }
 
-#[cfg(any(feature = "docker", feature = "kubernetes"))]
 impl Isolation {
+    /// Refuses to keep ready what cannot be.
+    ///
+    /// # Errors
+    /// `Invalid` if the sandbox has no sessions that stand by.
+    pub fn check(&self) -> Result<()> {
+        let stands_by = match self.kind {
+            SandboxKind::Native => true,
+            #[cfg(feature = "docker")]
+            SandboxKind::Docker => true,
+            _ => false,
+        };
+        if stands_by || self.warm.unwrap_or(0) == 0 {
+            return Ok(());
+        }
+        Err(Error::invalid("this sandbox keeps no sessions ready")
+            .advice("leave out --sandbox-warm, or choose native or docker with --sandbox"))
+    }
+
+    #[cfg(any(feature = "docker", feature = "kubernetes"))]
     fn image(&self) -> Result<String> {
         self.image.clone().ok_or_else(|| {
             Error::invalid("no image is named for commands to run in")
@@ -108,6 +129,7 @@ impl Isolation {
                     .advice("name gvisor, or leave --sandbox-runtime out for the engine's own"));
             }
         };
+        config.warm = self.warm.unwrap_or(0);
         config.validate()?;
         Ok(config)
     }

@@ -85,7 +85,9 @@ impl ServerBuilder {
         self
     }
 
-    /// How many jobs run at once in this process: 4 unless set. With 0 it only takes jobs in.
+    /// How many jobs run at once in this process: 4 unless set. With 0 it only takes jobs in. As
+    /// many sessions of the native sandbox stand by, unless the composition's isolation says
+    /// otherwise.
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -139,7 +141,7 @@ impl ServerBuilder {
                 .advice("choose another with --listen HOST:PORT")
                 .source(cause)
         })?;
-        let installation = self.composition.open(home).await?;
+        let installation = self.composition.ready(self.workers).open(home).await?;
         let tokens = installation.tokens();
         let admin_token = AdminToken::ensure(&installation.home, &tokens).await?;
         Ok(Server { installation, tokens, boundary, listener, workers: self.workers, admin_token })

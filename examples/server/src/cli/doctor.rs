@@ -23,9 +23,9 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) async fn run(&self, context: &Context) -> Result<Exit> {
         let composition = context.composition.clone().isolation(&self.isolation);
-        let checks = composition.examine_sandbox().await?;
-        let findings =
-            examine(context.home(), &context.environment, &composition, checks, self.port);
+        let home = context.home();
+        let checks = composition.examine_sandbox(home.as_ref().ok()).await?;
+        let findings = examine(home, &context.environment, &composition, checks, self.port);
         let missing = findings.iter().any(|finding| finding.state == State::Missing);
         if context.screen.is_json() {
             context.screen.json(&findings)?;

@@ -5,6 +5,7 @@ mod api;
 mod approval;
 mod bad_input;
 mod containers;
+mod doctor;
 mod full;
 mod interrupted;
 mod killed;
@@ -19,3 +20,4 @@ mod support;
 #[path = "../../../../matrix-architect-sandbox/tests/common/image.rs"]
 mod test_image;
 mod unsandboxed;
+mod warm;

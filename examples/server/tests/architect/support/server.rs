@@ -80,6 +80,11 @@ impl Serving {
         Self { child, address, admin: admin.trim().to_owned() }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
