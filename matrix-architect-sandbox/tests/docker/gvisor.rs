@@ -11,11 +11,16 @@ use super::{
 };
 use crate::image::docker;
 
+/// Whether the engine has gVisor.
+pub(crate) fn is_here() -> bool {
+    let runtimes = docker(&["info", "--format", "{{json .Runtimes}}"]).unwrap_or_default();
+    runtimes.contains("\"runsc\"")
+}
+
 /// `None`, and said so, where the engine does not have it.
 #[expect(clippy::print_stderr, reason = "a test that was not run says so")]
 pub(crate) async fn ground() -> Option<Ground> {
-    let runtimes = docker(&["info", "--format", "{{json .Runtimes}}"]).unwrap_or_default();
-    if !runtimes.contains("\"runsc\"") {
+    if !is_here() {
         // Also where all must run: no package of this system brings it.
         eprintln!("SKIPPED: the Docker engine does not have gVisor's runsc");
         return None;

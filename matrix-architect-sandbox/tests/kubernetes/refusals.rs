@@ -170,6 +170,9 @@ async fn a_changed_network_policy_is_no_policy() {
     assert_eq!((error.kind(), error.code_str()), (ErrorKind::Denied, "policy_changed"));
 }
 
+/// What is wrong with a configuration.
+type Change<'a> = &'a dyn Fn(&mut KubernetesConfig);
+
 #[tokio::test]
 async fn the_doctor_names_the_layer_that_keeps_pods_from_running() {
     let checks = doctor(&KubernetesConfig::new(image())).await;
@@ -188,7 +191,6 @@ async fn the_doctor_names_the_layer_that_keeps_pods_from_running() {
         kubeconfig["users"][0]["user"]["token"] = json!("wrong");
         std::fs::write(path, kubeconfig.to_string()).unwrap();
     };
-    type Change<'a> = &'a dyn Fn(&mut KubernetesConfig);
     let cases: [(&str, Options, Change<'_>); 4] = [
         ("rights", without("create", "pods/exec"), &keep),
         ("namespace", Options::new([image()]), &elsewhere),
