@@ -368,6 +368,9 @@ impl Collect {
 ///     alone.
 /// 22. `a_service_that_ended_is_told` with how it ended and what it wrote; it is over when its first
 ///     process ends, and what it started ends with it.
+/// 23. `an_exit_and_a_signal_are_told_apart`: a command that exits with 137 has exited, one that
+///     `SIGKILL` ended was signalled. Where the word for it is a shell's, 130 and 141 may be taken for
+///     `SIGINT` and `SIGPIPE`.
 ///
 /// # Cancellation
 /// `run` and `start` take a `Cancel` and are not dropped; if one is all the same, the

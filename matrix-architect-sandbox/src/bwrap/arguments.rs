@@ -9,7 +9,10 @@ use std::{
 
 use matrix_architect_core::traits::Bind;
 
-use crate::native::{HOME, RootPlan, TREE};
+use crate::{
+    common::ending::{CLOSED, ENDED, LISTEN, QUIET},
+    native::{HOME, RootPlan, TREE},
+};
 
 /// Where the descriptors of bubblewrap are, as [`OUTSIDE`] places them; 3 is that of its arguments and
 /// 6 that of our own report.
@@ -23,19 +26,26 @@ pub(super) const OUTSIDE: &str = "d=$1; shift; \
     exec \"$@\" 3<\"$d/arguments\" 4<\"$d/block\" 5>\"$d/status\" 6>\"$d/report\" \
     7<\"$d/filter\"";
 
-/// The same for root: in a mount namespace in which bubblewrap's program is read-only. As the
-/// command's first process it is at `/proc/1/exe`, and root owns it on the host (CVE-2019-5736).
+/// The same for root: in a mount namespace in which bubblewrap's program is read-only. Until the shell
+/// takes its place it is at `/proc/1/exe`, and root owns it on the host (CVE-2019-5736).
 pub(super) const OUTSIDE_AS_ROOT: &str = "d=$1; shift; \
     /usr/bin/mount --bind -o ro -- \"$1\" \"$1\" || exit 125; \
     exec \"$@\" 3<\"$d/arguments\" 4<\"$d/block\" 5>\"$d/status\" 6>\"$d/report\" \
     7<\"$d/filter\"";
 
-/// The first thing inside: it says what cannot be executed, closes our descriptors and becomes the
-/// command. Its arguments are the folder, the program and the program's arguments.
-const INSIDE: &str = "cd -- \"$1\" 2>/dev/null || { echo no_folder >&6; exit 127; }; shift; unset OLDPWD; \
-    command -v -- \"$1\" >/dev/null || \
-    { if [ -e \"$1\" ]; then echo not_executable; else echo not_found; fi >&6; exit 127; }; \
-    exec \"$@\" 3<&- 4<&- 5>&- 6>&- 7<&-";
+/// The first process inside: it says what cannot be executed, runs the command as its child and says
+/// whether a signal ended it. Its arguments are the folder, the program and the program's arguments.
+fn inside() -> String {
+    format!(
+        "exec 3<&- 4<&- 5>&- 7<&-; \
+         cd -- \"$1\" 2>/dev/null || {{ echo no_folder >&6; exit 127; }}; shift; unset OLDPWD; \
+         command -v -- \"$1\" >/dev/null || \
+         {{ if [ -e \"$1\" ]; then echo not_executable; else echo not_found; fi >&6; exit 127; }}; \
+         echo begun >&6; exec 3>&2; __n='\n'; {LISTEN}; \
+         b() {{ {QUIET}; exec \"$@\" 2>&3 3>&- 6>&- {CLOSED}; }}; (b \"$@\"); {ENDED}; \
+         [ -z \"$__e\" ] || echo signalled >&6; exit \"$__s\""
+    )
+}
 
 /// A session's folders on the host.
 #[derive(Clone, Debug)]
@@ -64,6 +74,8 @@ pub(super) fn render(
 ) -> Vec<u8> {
     let mut line = Line::default();
     line.words(["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]);
+    // No process of bubblewrap's own inside: the shell is the first, which no signal from inside ends.
+    line.words(["--as-pid-1"]);
     line.words(["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]);
     line.words(["--block-fd", BLOCK, "--json-status-fd", STATUS]);
     line.words(["--add-seccomp-fd", FILTER]);
@@ -94,7 +106,7 @@ pub(super) fn render(
 /// What bubblewrap runs; it takes this from its arguments alone.
 pub(super) fn program(command: Inside<'_>) -> Vec<String> {
     let cwd = command.cwd.map_or_else(|| TREE.to_owned(), |cwd| format!("{TREE}/{cwd}"));
-    let begin = ["--", "/bin/sh", "-c", INSIDE, "sh", &cwd].map(str::to_owned);
+    let begin = ["--", "/bin/sh", "-c", &inside(), "sh", &cwd].map(str::to_owned);
     begin.into_iter().chain(command.argv.iter().cloned()).collect()
 }
 

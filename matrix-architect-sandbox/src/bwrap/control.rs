@@ -115,10 +115,17 @@ impl Control {
         })
     }
 
+    /// Whether the program was ended by a signal; asked once bubblewrap has ended.
+    pub(super) fn was_signalled(&mut self) -> bool {
+        self.report.take();
+        self.report.rest().lines().any(|line| line == "signalled")
+    }
+
     /// Why the program was not executed, if it was not; asked once bubblewrap has ended.
     pub(super) fn not_run(&mut self) -> Option<NotRun> {
         self.report.take();
-        match self.report.rest().trim_end() {
+        // Whatever a command that has begun can write there comes later.
+        match self.report.rest().lines().next().unwrap_or_default() {
             "not_found" => Some(NotRun::NotFound),
             "not_executable" => Some(NotRun::NotExecutable),
             "no_folder" => Some(NotRun::NoFolder),

@@ -22,7 +22,8 @@
 //! # How it differs from the native sandbox
 //! * A session is a directory on the host; every command is a `bwrap` of its own over it.
 //! * Space is watched, not bounded by the kernel: [`Enforcement::Polled`].
-//! * bubblewrap tells only an exit code, so a code above 128 is taken for a signal, as shells do.
+//! * Whether a command exited or was ended by a signal is the word of the shell that is process 1. Of
+//!   SIGINT and SIGPIPE shells say nothing, so the codes 130 and 141 are taken for them.
 //! * It has neither landlock, nor egress, nor services.
 //!
 //! Root, environment, cgroups and the system call filter are the native sandbox's.

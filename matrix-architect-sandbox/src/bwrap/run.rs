@@ -294,7 +294,7 @@ impl Running {
             (None, None) if self.first.is_none() => return Err(self.cannot_build()),
             // What we killed ended by our signal, unless it was quicker.
             (None, _) | (Some(137), Some(_)) => None,
-            (Some(code), _) if code > 128 => Some(code - 128),
+            (Some(code), _) if code > 128 && self.control.was_signalled() => Some(code - 128),
             (Some(code), _) => Some(code << 8),
         };
         let user_micros = u64::try_from(end.cpu.as_micros()).unwrap_or(u64::MAX);

@@ -6,6 +6,8 @@ mod binds;
 mod check;
 mod collect;
 mod command;
+#[cfg(any(feature = "bwrap", feature = "docker", feature = "kubernetes"))]
+pub(crate) mod ending;
 #[cfg(any(feature = "bwrap", feature = "kubernetes"))]
 mod file_stream;
 mod limits;

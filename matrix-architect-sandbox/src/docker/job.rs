@@ -12,6 +12,8 @@ use matrix_architect_core::{
     traits::Command,
 };
 
+use crate::common::ending::{CLOSED, ENDED, LISTEN, QUIET};
+
 /// What the shell starts with. Without a line it ends: whoever would have given it is gone.
 pub(super) const PARKED: &str = "n='\n'\nIFS= read -r line || exit 1\neval \"$line\"";
 
@@ -42,8 +44,8 @@ pub(super) fn line(
 ) -> Result<String> {
     use std::fmt::Write as _;
     let mut line = format!(
-        "exec 3>&2 2>/dev/null; (trap 'echo {word} {NOT_EXECUTED}$?' EXIT; \
-         echo {OOM_SCORE} >/proc/self/oom_score_adj; \
+        "exec 3>&2 2>/dev/null; __n=$n; {LISTEN}; b() {{ {QUIET}; \
+         trap 'echo {word} {NOT_EXECUTED}$?' EXIT; echo {OOM_SCORE} >/proc/self/oom_score_adj; \
          cd {} || {{ trap - EXIT; echo {word} {NO_DIRECTORY}; exit; }}; unset OLDPWD",
         quoted(directory)
     );
@@ -73,11 +75,10 @@ pub(super) fn line(
         line.push(' ');
         line.push_str(&quoted(argument));
     }
-    // What the shell itself has to say of a signal goes nowhere.
     let _ = write!(
         line,
-        " 2>&3 3>&-); s=$?; exec </dev/null; echo \"{word} $s\"; echo \"{word} $s\" >&3; \
-         exec sleep {WAIT} >/dev/null 3>&-"
+        " 2>&3 3>&- {CLOSED}; }}; (b); {ENDED}; exec </dev/null; echo \"{word} $__s$__e\"; \
+         echo \"{word} $__s$__e\" >&3; exec sleep {WAIT} >/dev/null 3>&-"
     );
     line.push('\n');
     Ok(line)
@@ -137,7 +138,10 @@ mod tests {
         let command = Command::shell("echo out; echo err >&2; kill -SEGV $$");
         for shell in SHELLS {
             let (stdout, stderr) = through(shell, &command, &[]);
-            assert_eq!((stdout.as_str(), stderr.as_str()), ("out\nWORD 139\n", "err\nWORD 139\n"));
+            assert_eq!(
+                (stdout.as_str(), stderr.as_str()),
+                ("out\nWORD 139 s\n", "err\nWORD 139 s\n")
+            );
         }
     }
 

@@ -43,8 +43,8 @@
 //!
 //! Of what comes from inside, only the exit code is taken: whoever controls a command can say to be
 //! process 1, and controls its exit code anyway. Bounds, counts and ends are the kernel's word.
-//! A command that ended with a code above 128 is taken to have been ended by a signal, as shells
-//! take it.
+//! Whether a code above 128 is an exit or a signal is what the shell says of its child. Of SIGINT and
+//! SIGPIPE shells say nothing, so 130 and 141 are taken for them.
 
 mod binds;
 mod cgroup;

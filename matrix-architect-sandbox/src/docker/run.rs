@@ -302,10 +302,10 @@ fn status(said: &str, command: &Command) -> Result<Status> {
                 .advice("a variable may have a name that the shell keeps for itself")),
         },
         _ => {
-            let code: i32 = said.parse().map_err(|_| strange())?;
-            // As every shell tells a signal.
+            let (code, how) = said.split_once(' ').unwrap_or((said, ""));
+            let code: i32 = code.parse().map_err(|_| strange())?;
             let signal = code - 128;
-            let by_signal = (1..=64).contains(&signal);
+            let by_signal = how == "s" && (1..=64).contains(&signal);
             Ok(if by_signal { Status::Signalled(signal) } else { Status::Exited(code) })
         }
     }

@@ -34,7 +34,8 @@
 //! * Limits of processes, files and CPU time are rlimits; a user of its own for each session makes
 //!   the kernel count the processes of that session alone. Memory is the Pod's cgroup; a command
 //!   with less than its session is watched.
-//! * Exit codes above 128 are told as signals: a shell has no other word for them.
+//! * Whether a command exited or was ended by a signal is the word of its shell. Of SIGINT and SIGPIPE
+//!   shells say nothing, so the codes 130 and 141 are taken for them.
 //!
 //! # Limits of a Pod
 //! No host paths are shown, no services run beside commands, no egress is given. What the tree and

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use matrix_architect_core::traits::Limits;
 
+use crate::common::ending::{ENDED, LISTEN, QUIET};
+
 /// Starts every script: without the container's environment but its `PATH`, it reads a length and
 /// as many bytes, and does what they say.
 pub(super) const START: [&str; 3] = [
@@ -59,7 +61,12 @@ pub(super) fn command(line: &Line<'_>) -> String {
         script.push_str(&quoted(word));
     }
     script.push('\n');
-    script + LIMITS + include_str!("scripts/command.sh")
+    script.push_str(LIMITS);
+    for (name, body) in [("listen", LISTEN), ("quiet", QUIET), ("ended", ENDED)] {
+        script.extend([name, "() { ", body, "; }\n"]);
+    }
+    script.push_str("__n='\n'\n");
+    script + include_str!("scripts/command.sh")
 }
 
 /// Looks around in a Pod; tries to reach the API server's address if it is known.

@@ -14,6 +14,7 @@ pub(super) struct Told {
     pub(super) most: u32,
     pub(super) user: Duration,
     pub(super) system: Duration,
+    by_signal: bool,
     oom: u64,
     memory_exceeded: bool,
     disk_full: bool,
@@ -35,6 +36,7 @@ impl Told {
             for (name, value) in record.split(' ').filter_map(|word| word.split_once('=')) {
                 match name {
                     "code" => told.code = value.parse().ok(),
+                    "by" => told.by_signal |= value == "signal",
                     "oom" => told.oom = value.parse().unwrap_or(0),
                     "peak" => told.peak = told.peak.max(value.parse().unwrap_or(0)),
                     "most" => told.most = told.most.max(value.parse().unwrap_or(0)),
@@ -52,14 +54,15 @@ impl Told {
         self.code.is_some() || self.memory_exceeded
     }
 
-    /// The verdict on a command that we did not stop, with the code of the exec itself. What a
-    /// shell calls 128 and more was a signal: it has no other word for it.
+    /// The verdict on a command that we did not stop, with the code of the exec itself. Of a script
+    /// that ended with its command only that code is known, and 128 and more was a signal.
     pub(super) fn verdict(&self, exec: i32, limits: &Limits) -> ExitVerdict {
         let code = self.code.unwrap_or(exec);
         if code == 0 {
             return ExitVerdict::Exited(0);
         }
-        let signal = if (129..=192).contains(&code) { Some(code - 128) } else { None };
+        let by_signal = self.by_signal || self.code.is_none();
+        let signal = (by_signal && (129..=192).contains(&code)).then(|| code - 128);
         match signal {
             _ if self.memory_exceeded || self.oom > 0 => ExitVerdict::OutOfMemory,
             Some(XCPU) => ExitVerdict::CpuExceeded,
@@ -108,11 +111,12 @@ mod tests {
     fn each_end_has_its_word() {
         assert_eq!(verdict(&["code=0 oom=0 disk=full"]), ExitVerdict::Exited(0));
         assert_eq!(verdict(&["code=7 oom=0"]), ExitVerdict::Exited(7));
-        assert_eq!(verdict(&["code=139 oom=0"]), ExitVerdict::Signalled(11));
+        assert_eq!(verdict(&["code=139 oom=0 by=signal"]), ExitVerdict::Signalled(11));
+        assert_eq!(verdict(&["code=137 oom=0"]), ExitVerdict::Exited(137));
         assert_eq!(verdict(&["code=137 oom=1"]), ExitVerdict::OutOfMemory);
         assert_eq!(verdict(&["exceeded=memory", "code=137 oom=0"]), ExitVerdict::OutOfMemory);
-        assert_eq!(verdict(&["code=152 oom=0"]), ExitVerdict::CpuExceeded);
-        assert_eq!(verdict(&["code=153 oom=0"]), ExitVerdict::DiskExceeded);
+        assert_eq!(verdict(&["code=152 oom=0 by=signal"]), ExitVerdict::CpuExceeded);
+        assert_eq!(verdict(&["code=153 oom=0 by=signal"]), ExitVerdict::DiskExceeded);
         assert_eq!(verdict(&["code=1 oom=0 disk=full"]), ExitVerdict::DiskExceeded);
         assert_eq!(verdict(&["peak=1 most=1024", "code=2 oom=0"]), ExitVerdict::ProcessesExceeded);
     }

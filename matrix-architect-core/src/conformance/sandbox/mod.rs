@@ -78,6 +78,7 @@ macro_rules! sandbox_suite {
                 what_is_not_supported_is_refused,
                 a_service_outlives_the_end_of_a_command,
                 a_service_that_ended_is_told,
+                an_exit_and_a_signal_are_told_apart,
             ]
         );
     };
@@ -402,5 +403,27 @@ pub async fn a_program_that_is_not_there_is_not_found(harness: impl Isolates) ->
     assert_eq!(error.code_str(), "program_not_found");
     let (exit, _) = say(&*session, "true").await?;
     assert_eq!(exit.verdict, ExitVerdict::Exited(0), "the session outlives a missing program");
+    session.close().await
+}
+
+/// Promise 23.
+pub async fn an_exit_and_a_signal_are_told_apart(harness: impl Isolates) -> Result<()> {
+    let session = opened(&harness).await?;
+    for signal in [1, 6, 9, 11, 15] {
+        let (exit, _) = say(&*session, &format!("exit {}", 128 + signal)).await?;
+        assert_eq!(exit.verdict, ExitVerdict::Exited(128 + signal));
+        let (exit, _) = say(&*session, &format!("kill -{signal} $$")).await?;
+        assert_eq!(exit.verdict, ExitVerdict::Signalled(signal));
+    }
+    // Not the command's own: that of a child, which its shell hands on as a number.
+    let (exit, _) = say(&*session, "sh -c 'kill -9 $$'; exit $?").await?;
+    assert_eq!(exit.verdict, ExitVerdict::Exited(137));
+    let fed = [("exit 137", ExitVerdict::Exited(137)), ("kill -9 $$", ExitVerdict::Signalled(9))];
+    for (end, verdict) in fed {
+        let mut command = Command::shell(format!("read -r line; {end}"));
+        command.stdin = "from stdin\n".into();
+        let exit = session.run(&command, &mut Vec::new(), &Cancel::new()).await?;
+        assert_eq!(exit.verdict, verdict);
+    }
     session.close().await
 }

@@ -53,7 +53,8 @@ watch() {
     done
 }
 
-run() (
+run() {
+    quiet
     environment
     held=$(limit)
     limit >/dev/null
@@ -62,8 +63,8 @@ run() (
             case " $held " in *" $name "*) ;; *) tell "flaw=limit $name"; exit 1 ;; esac
         done
     fi
-    exec "$@" 2>&4 3<&- 4>&-
-)
+    exec "$@" 2>&4 3<&- 4>&- 8<&- 9>&-
+}
 
 # Exactly as many bytes as there are: the end of the stream is not the end of the input.
 feed() {
@@ -74,18 +75,21 @@ feed() {
 oom
 before=$ooms
 watch 3<&- >/dev/null &
+listen
 if [ "$input" -gt 0 ]; then
-    feed <&3 | run "$@"
+    # What dd counts is no word of the shell.
+    feed <&3 2>/dev/null | (run "$@")
 else
-    run "$@" </dev/null
+    (run "$@") </dev/null
 fi
-code=$?
+ended
+exec 2>/dev/null
 # Daemons, and the watch.
 kill -9 -1
 oom
 full=
 df -Pk /workspace /tmp "$HOME" | { read -r _; while read -r _ _ _ left _; do [ "$left" -gt 0 ] || exit 1; done; } || full=' disk=full'
-tell "code=$code oom=$((ooms - before))$full"
+tell "code=$__s oom=$((ooms - before))$full${__e:+ by=signal}"
 printf '\036%s times ' "$nonce" >&4
 times >&4
 printf '\035' >&4
