@@ -13,7 +13,9 @@ mod docker {
     pub(super) mod ground;
     pub(super) mod gvisor;
     mod leaks;
+    mod reach;
     mod refusals;
+    mod relay;
     mod verdicts;
 }
 

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use matrix_architect_core::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::egress::ProxyConfig;
+
 /// Configuration of [`DockerSandbox`](super::DockerSandbox).
 ///
 /// ```
@@ -33,6 +35,8 @@ pub struct DockerConfig {
     pub env: BTreeMap<String, String>,
     /// How many sessions are kept ready, with the bounds of the last that was opened. Default: 0.
     pub warm: usize,
+    /// The proxy of sessions that may reach something. Default: this machine's own lookup.
+    pub proxy: ProxyConfig,
 }
 
 /// Whether an image must be named by its digest.
@@ -79,6 +83,7 @@ impl Default for DockerConfig {
             runtime: ContainerRuntime::default(),
             env: BTreeMap::new(),
             warm: 0,
+            proxy: ProxyConfig::default(),
         }
     }
 }
@@ -93,6 +98,13 @@ impl DockerConfig {
     #[must_use]
     pub const fn warm(mut self, sessions: usize) -> Self {
         self.warm = sessions;
+        self
+    }
+
+    /// A configuration with this proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = proxy;
         self
     }
 

@@ -5,7 +5,7 @@ use matrix_architect_core::{
     traits::{Enforcement, Sandbox as _},
 };
 
-use super::{config::DockerConfig, sandbox::DockerSandbox};
+use super::{config::DockerConfig, local::Unreachable, sandbox::DockerSandbox};
 use crate::common::{Check, SESSIONS, checks, closed_by};
 
 /// Tries every layer and limit for real, in a container of its own.
@@ -21,9 +21,23 @@ use crate::common::{Check, SESSIONS, checks, closed_by};
 /// ```
 pub async fn doctor(config: &DockerConfig) -> Vec<Check> {
     match DockerSandbox::connect(config.clone()).await {
-        Ok(sandbox) => checks(sandbox.capabilities().enforcement, remedy),
+        Ok(sandbox) => {
+            let mut checks = checks(sandbox.capabilities().enforcement, remedy);
+            checks.push(egress(sandbox.way_out()));
+            checks
+        }
         Err(error) => closed_by(layer(&error), &error, "look into the log of the Docker engine"),
     }
+}
+
+/// What only some sessions need.
+fn egress(way_out: Result<(), Unreachable>) -> Check {
+    let (detail, remedy) = match way_out {
+        Ok(()) => ("held by a proxy that listens inside".to_owned(), ""),
+        Err(why) => (format!("not held: {}", why.why()), why.remedy()),
+    };
+    let (layer, remedy) = ("egress".to_owned(), remedy.to_owned());
+    Check { layer, ok: way_out.is_ok(), detail, remedy }
 }
 
 /// What keeps containers from being made, by name.

@@ -13,6 +13,7 @@ use super::{
     cgroup::Cgroup,
     config::ContainerRuntime,
     image::Image,
+    maker::Place,
     shape::{Bounds, PROCESSES, signed},
 };
 use crate::common::report;
@@ -25,6 +26,7 @@ pub(super) struct Evidence<'a> {
     pub(super) bounds: &'a Bounds,
     pub(super) runtime: ContainerRuntime,
     pub(super) image: &'a Image,
+    pub(super) place: &'a Place,
 }
 
 /// `/proc` of the container's first process, where it is one of this machine and of its kernel.
@@ -72,7 +74,7 @@ pub(super) fn reports(evidence: &Evidence<'_>) -> Vec<LimitReport> {
     let pid = evidence.inspected.state.as_ref().and_then(|state| state.pid).unwrap_or(0);
     let is_here = evidence.cgroup.is_some() && evidence.runtime == ContainerRuntime::Engine;
     let process = is_here.then(|| Process::of(pid)).flatten();
-    let mut reports = layers(host, process.as_ref(), evidence.runtime);
+    let mut reports = layers(host, process.as_ref(), evidence);
     reports.extend(limits(evidence, host, process.as_ref()));
     reports.push(report("image", Enforced, &evidence.image.recorded));
     if let Some(name) = evidence.runtime.name() {
@@ -89,8 +91,9 @@ const fn held(holds: bool) -> Enforcement {
 fn layers(
     host: &HostConfig,
     process: Option<&Process>,
-    runtime: ContainerRuntime,
+    evidence: &Evidence<'_>,
 ) -> Vec<LimitReport> {
+    let (place, runtime) = (evidence.place, evidence.runtime);
     let none = |mode: Option<&String>| mode.is_some_and(|mode| mode == "none");
     let own = |mode: Option<&String>| mode.is_none_or(String::is_empty);
     let options = host.security_opt.as_deref().unwrap_or_default();
@@ -108,7 +111,9 @@ fn layers(
         ("capabilities", dropped && seen(Process::has_no_rights), "none, and no new privileges"),
         (
             "network",
-            none(host.network_mode.as_ref()) && seen(Process::sees_only_itself),
+            place.is_isolated
+                && host.network_mode.as_ref() == Some(&place.network)
+                && seen(Process::sees_only_itself),
             "network namespace with loopback alone",
         ),
         ("ipc", none(host.ipc_mode.as_ref()), "ipc namespace"),

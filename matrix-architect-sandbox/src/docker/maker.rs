@@ -49,14 +49,24 @@ pub(super) struct Place {
     pub(super) path: String,
     /// What is shown inside beside it.
     pub(super) binds: Vec<Bind>,
+    /// Its network, as the engine takes it.
+    pub(super) network: String,
+    /// Whether that was seen to be nobody else's.
+    pub(super) is_isolated: bool,
     /// The labels of the session.
     pub(super) session: std::collections::HashMap<String, String>,
 }
 
 impl Place {
     pub(super) fn in_space(space: &Space) -> Self {
-        let (name, path) = (space.name.clone(), space.place.clone());
-        Self { space: name, path, binds: Vec::new(), session: std::collections::HashMap::new() }
+        Self {
+            space: space.name.clone(),
+            path: space.place.clone(),
+            binds: Vec::new(),
+            network: space.network(),
+            is_isolated: space.is_isolated,
+            session: std::collections::HashMap::new(),
+        }
     }
 }
 
@@ -71,7 +81,7 @@ impl Maker {
         let mut labels = self.labels.of(&place.space, "runner");
         labels.extend(place.session.clone());
         let image = &self.image.id;
-        let body = shape::runner(&self.config, image, &place.path, &place.binds, &bounds, labels);
+        let body = shape::runner(&self.config, image, place, &bounds, labels);
         let (container, streams) = Container::start(&self.engine, body).await?;
         let inspected = container.inspect().await?;
         let pid = inspected.state.as_ref().and_then(|state| state.pid).unwrap_or(0);
@@ -82,6 +92,7 @@ impl Maker {
             bounds: &bounds,
             runtime: self.config.runtime,
             image: &self.image,
+            place,
         };
         let held = held::reports(&evidence);
         Ok(Runner { container, streams, bounds, cgroup, held })

@@ -20,7 +20,8 @@
 //!
 //! # Who is who
 //! * A **space** is what a session can write: a volume in memory with a size, kept mounted by a
-//!   container that only waits, the **holder**. The tree comes and goes through it as archives.
+//!   container that only waits, the **holder**. The tree comes and goes through it as archives. The
+//!   holder's network, which is a loopback interface, is that of all the session's containers.
 //! * A **runner** is the container of one command. It is made ahead and waits; its process 1 is the
 //!   image's own shell, which takes one line, runs the command and says how it ended. A command
 //!   that is out of time or not wanted any more is ended by killing its container, so nothing of
@@ -29,7 +30,9 @@
 //!
 //! # What is visible
 //! The image, read-only; the tree at `/workspace`, a home, temporary folders and shared memory, all
-//! in the space; nothing of the engine's machine. The environment is the image's, with what the
+//! in the space; nothing of the engine's machine. Of hosts nothing, or what a session may reach
+//! through a proxy: the server listens inside, on the session's own loopback interface, which needs
+//! the engine on this machine and the right to enter a network. The environment is the image's, with what the
 //! configuration, the session and the command say.
 //!
 //! # What the engine's word is worth
@@ -52,12 +55,14 @@ mod collect;
 mod config;
 mod container;
 mod doctor;
+mod door;
 mod engine;
 mod fault;
 mod held;
 mod image;
 mod job;
 mod labels;
+mod local;
 mod maker;
 mod marker;
 mod pulled;
@@ -68,6 +73,7 @@ mod seccomp;
 mod session;
 mod shape;
 mod space;
+mod word;
 
 pub use crate::common::Check;
 pub use config::{ContainerRuntime, DockerConfig, Pinning};

@@ -24,6 +24,7 @@ use super::{
     session::DockerSession,
     shape::{Bounds, TREE},
     space::Space,
+    word::word,
 };
 use crate::common::{
     Asked, Capped, Seen, Status, check_command, check_limits, judge, not_executable, not_found,
@@ -78,20 +79,6 @@ pub(super) async fn run(
         output: watched.capped.finish(output),
         enforcement,
     })
-}
-
-/// What marks our own words in the output: 128 random bits.
-fn word() -> Result<String> {
-    use std::fmt::Write as _;
-    let mut bytes = [0; 16];
-    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    if filled != Ok(bytes.len()) {
-        return Err(Error::unexpected("the kernel gives no random numbers"));
-    }
-    Ok(bytes.iter().fold(String::new(), |mut word, byte| {
-        let _ = write!(word, "{byte:02x}");
-        word
-    }))
 }
 
 /// What goes into the container: the line for its shell, and what the command reads.

@@ -14,16 +14,21 @@ use matrix_architect_core::{
 use super::{
     binds::check_binds,
     config::{ContainerRuntime, DockerConfig},
+    door::{self, Door},
     engine::{self, Background, Coming, Engine},
     image,
     labels::{self, Labels, Owner},
+    local::Unreachable,
     maker::{Maker, Place, Runner},
     reap,
     session::DockerSession,
     shape::Bounds,
     space::Space,
 };
-use crate::common::{check_limits, refuse_absent, report};
+use crate::{
+    common::{check_limits, refuse_absent, report},
+    egress::Proxy,
+};
 
 /// Containers of a Docker engine. Cheap to clone; clones share one connection and one pool.
 ///
@@ -39,6 +44,9 @@ pub(super) struct Shared {
     maker: Option<Arc<Maker>>,
     owner: Owner,
     proven: Vec<LimitReport>,
+    /// Whether the server can listen inside.
+    way_out: std::result::Result<(), Unreachable>,
+    proxy: Proxy,
     warm: Mutex<Vec<Warm>>,
     background: Background,
 }
@@ -83,15 +91,22 @@ impl DockerSandbox {
         let ready = make(&maker, like).arrive().await?;
         let mut proven = ready.runner.held.clone();
         proven.push(disk(&ready.space, limits.disk));
+        let way_out = door::try_out(&ready.space).await;
         let Ready { space, runner } = ready;
         drop((runner, space));
-        let maker = Some(maker);
-        Ok(Self(Arc::new(Shared { maker, owner, proven, warm: Mutex::default(), background })))
+        let proxy = Proxy::new(maker.config.proxy.clone());
+        let (maker, warm) = (Some(maker), Mutex::default());
+        Ok(Self(Arc::new(Shared { maker, owner, proven, way_out, proxy, warm, background })))
     }
 
     /// The label, as `key=value`, of all containers and volumes of this sandbox; for monitoring.
     pub fn label(&self) -> String {
         self.0.maker().labels.filter()
+    }
+
+    /// Whether sessions can be let out to named hosts.
+    pub(super) fn way_out(&self) -> std::result::Result<(), Unreachable> {
+        self.0.way_out
     }
 
     /// The digest of the image that commands run in.
@@ -184,7 +199,7 @@ impl Sandbox for DockerSandbox {
         SandboxCapabilities {
             driver: "docker".to_owned(),
             enforcement: self.0.proven.clone(),
-            egress: false,
+            egress: self.0.way_out.is_ok(),
             services: false,
         }
     }
@@ -193,10 +208,7 @@ impl Sandbox for DockerSandbox {
         check_limits(&spec.limits)?;
         check_binds(&spec.binds)?;
         if spec.network != Network::Isolated {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "the Docker sandbox gives sessions no network yet",
-            ));
+            self.0.way_out.map_err(Unreachable::error)?;
         }
         if !spec.allow_degraded {
             refuse_absent(&self.0.proven)?;
@@ -211,8 +223,12 @@ impl Sandbox for DockerSandbox {
             None => maker.runner(&place, Bounds::of(&spec.limits)),
         };
         space.fill(maker, tree).await?;
+        let door = match &spec.network {
+            Network::Egress(egress) => Some(Door::open(&space, &self.0.proxy, egress).await?),
+            _ => None,
+        };
         let shared = Arc::clone(&self.0);
-        Ok(Box::new(DockerSession::new(shared, spec.clone(), space, place, next)))
+        Ok(Box::new(DockerSession::new(shared, spec.clone(), door, (space, place, next))))
     }
 
     async fn reap(&self) -> Result<u64> {

@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     collect,
+    door::Door,
     engine::Coming,
     maker::{Place, Runner},
     run,
@@ -32,6 +33,8 @@ pub(super) struct DockerSession {
     pub(super) shared: Arc<Shared>,
     pub(super) spec: SessionSpec,
     pub(super) env: BTreeMap<String, String>,
+    /// The way out, if there is one. It goes before what it leads out of.
+    door: Option<Door>,
     alive: Arc<Alive>,
     /// One command at a time.
     turn: Arc<Mutex<()>>,
@@ -69,14 +72,14 @@ impl DockerSession {
     pub(super) fn new(
         shared: Arc<Shared>,
         spec: SessionSpec,
-        space: Space,
-        place: Place,
-        next: Coming<Runner>,
+        door: Option<Door>,
+        (space, place, next): (Space, Place, Coming<Runner>),
     ) -> Self {
         let holdings = Holdings { space: Arc::new(space), place, next: Some(next) };
         let alive = Arc::new(Alive(Lock::new(Some(holdings))));
-        let env = spec.env.clone();
-        Self { shared, spec, env, alive, turn: Arc::default() }
+        let mut env = spec.env.clone();
+        env.extend(door.iter().flat_map(|door| door.environment.clone()));
+        Self { shared, spec, env, door, alive, turn: Arc::default() }
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
@@ -137,14 +140,18 @@ impl Session for DockerSession {
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {
-        Ok(Vec::new())
+        Ok(self.door.as_ref().map_or_else(Vec::new, |door| door.proxy.connections()))
     }
 
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {
         collect::collect(self, what).await
     }
 
-    async fn close(self: Box<Self>) -> Result<()> {
+    async fn close(mut self: Box<Self>) -> Result<()> {
+        // A network is given up only when nobody listens in it any more.
+        if let Some(door) = self.door.take() {
+            door.proxy.end().await;
+        }
         let Some(holdings) = self.alive.lock().take() else { return Ok(()) };
         let Holdings { space, next, .. } = holdings;
         // One that did not come to be is nobody's loss any more.

@@ -6,11 +6,13 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
     MountType, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
-use matrix_architect_core::traits::{Bind, Limits};
+use matrix_architect_core::traits::Limits;
 
 use super::{
     config::{ContainerRuntime, DockerConfig},
-    job, seccomp,
+    job,
+    maker::Place,
+    seccomp,
 };
 
 /// Where the tree is.
@@ -41,6 +43,10 @@ const MASKED: [&str; 13] = [
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
+
+/// The network that is a loopback interface. Not disabled altogether: that would leave `localhost`
+/// without an address.
+pub(super) const ISOLATED: &str = "none";
 
 /// Memory of what only waits.
 const HOLDER_MEMORY: u64 = 32 << 20;
@@ -123,26 +129,27 @@ pub(super) fn holder(
         ..Mount::default()
     };
     // Nothing of a change runs in it, so that it needs no kernel of its own.
-    let runtime = ContainerRuntime::Engine;
-    body((config, runtime), image, job::HOLDING, labels, vec![mount], &Bounds::of_a_holder())
+    let (of, held) = ((config, ContainerRuntime::Engine), Bounds::of_a_holder());
+    body(of, image, (job::HOLDING, ISOLATED), labels, vec![mount], &held)
 }
 
 /// A container for one command.
 pub(super) fn runner(
     config: &DockerConfig,
     image: &str,
-    space: &str,
-    binds: &[Bind],
+    place: &Place,
     bounds: &Bounds,
     labels: HashMap<String, String>,
 ) -> ContainerCreateBody {
+    let space = &place.path;
     let writable =
         WRITABLE.map(|(name, target)| bind(format!("{space}/{name}"), target.into(), false));
-    let shown = binds.iter().map(|shown| {
+    let shown = place.binds.iter().map(|shown| {
         bind(shown.source.display().to_string(), shown.target.display().to_string(), true)
     });
     let mounts = writable.into_iter().chain(shown).collect();
-    body((config, config.runtime), image, job::PARKED, labels, mounts, bounds)
+    let of = (config, config.runtime);
+    body(of, image, (job::PARKED, &place.network), labels, mounts, bounds)
 }
 
 fn bind(source: String, target: String, read_only: bool) -> Mount {
@@ -158,7 +165,7 @@ fn bind(source: String, target: String, read_only: bool) -> Mount {
 fn body(
     (config, runtime): (&DockerConfig, ContainerRuntime),
     image: &str,
-    script: &str,
+    (script, network): (&str, &str),
     labels: HashMap<String, String>,
     mounts: Vec<Mount>,
     bounds: &Bounds,
@@ -167,7 +174,8 @@ fn body(
     let own = own.map(|(name, value)| format!("{name}={value}"));
     let given = config.env.iter().map(|(name, value)| format!("{name}={value}"));
     ContainerCreateBody {
-        hostname: Some("sandbox".to_owned()),
+        // Whoever joins a network has its name.
+        hostname: (network == ISOLATED).then(|| "sandbox".to_owned()),
         user: Some(config.user.clone()),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -188,17 +196,21 @@ fn body(
             test: Some(vec!["NONE".to_owned()]),
             ..bollard::models::HealthConfig::default()
         }),
-        host_config: Some(host_config(runtime, mounts, bounds)),
+        host_config: Some(host_config(runtime, network, mounts, bounds)),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(runtime: ContainerRuntime, mounts: Vec<Mount>, bounds: &Bounds) -> HostConfig {
+fn host_config(
+    runtime: ContainerRuntime,
+    network: &str,
+    mounts: Vec<Mount>,
+    bounds: &Bounds,
+) -> HostConfig {
     let seccomp = format!("seccomp={}", seccomp::profile());
     let memory = signed(bounds.held_memory(runtime));
     HostConfig {
-        // Not disabled altogether: that would leave `localhost` without an address.
-        network_mode: Some("none".to_owned()),
+        network_mode: Some(network.to_owned()),
         readonly_rootfs: Some(true),
         mounts: Some(mounts),
         cap_drop: Some(vec!["ALL".to_owned()]),

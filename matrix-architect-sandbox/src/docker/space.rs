@@ -16,13 +16,15 @@ use matrix_architect_core::{
 };
 
 use super::{
-    config::DockerConfig,
+    config::{ContainerRuntime, DockerConfig},
     container::{Container, Streams, remove_volume},
     engine::Engine,
     fault::fault,
+    local::{Local, Unreachable},
     maker::Maker,
     pulled::Pulled,
-    shape::{self, SPACE, WRITABLE},
+    shape::{self, ISOLATED, SPACE, WRITABLE},
+    word::word,
 };
 use crate::workspace::{Pieces, written};
 
@@ -40,6 +42,11 @@ pub(super) struct Space {
     pub(super) place: String,
     pub(super) name: String,
     disk: u64,
+    /// Whether the holder has a network that is nobody else's.
+    pub(super) is_isolated: bool,
+    /// The holder as a process of this machine, if it is one.
+    pub(super) local: std::result::Result<Local, Unreachable>,
+    runtime: ContainerRuntime,
 }
 
 impl Space {
@@ -55,17 +62,56 @@ impl Space {
         let (volume, place) = Volume::create(maker, &name, disk, labels.clone()).await?;
         let body = shape::holder(&maker.config, &maker.image.id, &name, labels);
         let (holder, streams) = Container::start(&maker.engine, body).await?;
-        let space = Self { holder, _streams: streams, volume, place, name, disk };
+        let (runtime, local) = (maker.config.runtime, Err(Unreachable::OtherKernel));
+        let is_isolated = false;
+        let mut space = Self {
+            holder,
+            _streams: streams,
+            volume,
+            place,
+            name,
+            disk,
+            is_isolated,
+            local,
+            runtime,
+        };
         let user = User::of(&maker.config);
+        let proof = word()?;
+        let shown = proof.clone();
         let folders = written(move |pieces| {
             let folders = WRITABLE.map(|(name, _)| {
                 (name.to_owned(), if matches!(name, "tmp" | "shm") { 0o1777 } else { 0o755 })
             });
             let mut archive = tar::Builder::new(pieces);
-            user.folders(&mut archive, folders).and_then(|()| finish(archive)).map_err(unwritten)
+            user.folders(&mut archive, folders)
+                .and_then(|()| user.file(&mut archive, "proof", &shown))
+                .and_then(|()| finish(archive))
+                .map_err(unwritten)
         });
         space.upload(maker, SPACE, folders).await?;
+        space.look(&proof).await?;
         Ok(space)
+    }
+
+    /// Looks what network the holder has, and whether it is a process of this machine.
+    async fn look(&mut self, proof: &str) -> Result<()> {
+        let inspected = self.holder.inspect().await?;
+        let mode = inspected.host_config.and_then(|host| host.network_mode);
+        self.is_isolated = mode.as_deref() == Some(ISOLATED);
+        if self.runtime == ContainerRuntime::Engine {
+            let pid = inspected.state.and_then(|state| state.pid).unwrap_or(0);
+            self.local = Local::certainly(pid, proof);
+        }
+        Ok(())
+    }
+
+    /// The network of its containers, as the engine takes it. All share the holder's but those of
+    /// gVisor: each of its kernels has a loopback interface of its own.
+    pub(super) fn network(&self) -> String {
+        match self.runtime {
+            ContainerRuntime::Engine => format!("container:{}", self.holder.id),
+            ContainerRuntime::GVisor => ISOLATED.to_owned(),
+        }
     }
 
     /// Unpacks a tree into it.
@@ -256,6 +302,15 @@ impl User {
             archive.append(&header, entry)?;
         }
         Ok(())
+    }
+
+    fn file(self, archive: &mut Archive<'_>, path: &str, content: &str) -> io::Result<()> {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o444);
+        header.set_size(content.len() as u64);
+        header.set_mtime(0);
+        self.mark(&mut header);
+        archive.append_data(&mut header, path, content.as_bytes())
     }
 
     fn mark(self, header: &mut tar::Header) {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,12 +15,19 @@ use matrix_architect_core::{
         sandbox::{Isolates, Programs},
     },
     time::Timestamp,
-    traits::{Limits, Sandbox},
+    traits::{Command, Limits, Sandbox},
 };
-use matrix_architect_sandbox::docker::{DockerConfig, DockerSandbox};
+use matrix_architect_sandbox::{
+    docker::{DockerConfig, DockerSandbox},
+    egress::ProxyConfig,
+};
 
 use crate::alone::skip;
 use crate::image::{self, docker};
+
+/// Prints what a URL says; asks the proxy that the environment names.
+const FETCH: &str =
+    "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())";
 
 /// A fresh Docker sandbox and a secret on the host.
 #[derive(Debug)]
@@ -53,7 +61,10 @@ impl Ground {
 }
 
 pub(crate) fn config() -> DockerConfig {
-    DockerConfig::new(image::IMAGE)
+    let proxy = ["allowed.test", "refused.test"]
+        .into_iter()
+        .fold(ProxyConfig::default(), |proxy, name| proxy.host(name, Ipv4Addr::LOCALHOST.into()));
+    DockerConfig::new(image::IMAGE).proxy(proxy)
 }
 
 /// Containers and volumes with a label.
@@ -92,7 +103,14 @@ impl Serves<dyn Sandbox> for Ground {
 #[async_trait]
 impl Isolates for Ground {
     fn programs(&self) -> Option<Programs> {
-        None
+        Some(Programs {
+            fetch: |url| Command::new(["python3", "-I", "-c", FETCH, url]),
+            serve: |port| {
+                let port = port.to_string();
+                Command::new(["python3", "-I", "-m", "http.server", "--bind", "127.0.0.1", &port])
+            },
+            listen: || std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        })
     }
 
     fn hidden(&self) -> Vec<PathBuf> {

@@ -42,7 +42,7 @@ impl Ground {
             }
             Kind::Docker => {
                 image::make();
-                let config = DockerConfig::new(image::IMAGE);
+                let config = DockerConfig::new(image::IMAGE).proxy(proxy());
                 let sandbox = DockerSandbox::connect(config).await.unwrap();
                 let label = Some(sandbox.label());
                 Some(Self { label, ..ground(Arc::new(sandbox)) })
@@ -74,10 +74,13 @@ impl Ground {
 
 /// The native sandbox, whose proxy finds two hosts on this machine.
 pub(crate) fn native() -> NativeSandbox {
-    let proxy = ["allowed.test", "refused.test"]
+    NativeSandbox::new(NativeConfig::default().proxy(proxy())).unwrap()
+}
+
+fn proxy() -> ProxyConfig {
+    ["allowed.test", "refused.test"]
         .into_iter()
-        .fold(ProxyConfig::default(), |proxy, name| proxy.host(name, Ipv4Addr::LOCALHOST.into()));
-    NativeSandbox::new(NativeConfig::default().proxy(proxy)).unwrap()
+        .fold(ProxyConfig::default(), |proxy, name| proxy.host(name, Ipv4Addr::LOCALHOST.into()))
 }
 
 /// Bounds in which every attempt has room that is not about bounds.

@@ -64,6 +64,8 @@ fn find(label: &str) -> Option<Value> {
     let about = about.flatten().find(runs)?;
     let mut body = about["Config"].clone();
     body["HostConfig"] = about["HostConfig"].clone();
+    // It comes with the network that is joined.
+    body["Hostname"] = json!("");
     // It is nobody's but ours to end.
     body["Labels"] = json!({});
     body["Image"] = about["Image"].clone();

@@ -5,7 +5,7 @@ use crate::attempt::{
     Control::{self, Beside, Namespaces, Root, Without},
     Hosts,
     How::{Ask, Probe},
-    Kind::{Bwrap, Docker},
+    Kind::Bwrap,
     Layer::{Landlock, Network},
     Source::{self, Cve, Escape, Ours},
 };
@@ -30,7 +30,7 @@ const fn asked(
 ) -> Attempt {
     let held_by = "proxy: hosts by name and port, addresses judged once";
     // Elsewhere there is no proxy to get around.
-    Attempt::new(name, source, held_by, Ask { program, allowed, named }).except(&[Docker, Bwrap])
+    Attempt::new(name, source, held_by, Ask { program, allowed, named }).except(&[Bwrap])
 }
 
 /// Beside these, `tests/egress` asks the proxy alone: a name whose address changes between check
