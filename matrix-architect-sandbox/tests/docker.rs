@@ -16,6 +16,7 @@ mod docker {
     mod reach;
     mod refusals;
     mod relay;
+    mod services;
     mod verdicts;
 }
 

@@ -66,7 +66,7 @@ impl Everywhere {
             skip::skip("there is no Docker engine: the others are compared without it");
             return self;
         }
-        image::make();
+        image::ensure(image::IMAGE, &image::Files::new());
         let docker = DockerSandbox::connect(DockerConfig::new(image::IMAGE)).await.unwrap();
         self.sandboxes.push(("docker", Arc::new(docker)));
         self

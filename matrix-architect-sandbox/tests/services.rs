@@ -2,17 +2,21 @@
 //! never the reason why a check passes.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+#[cfg(feature = "docker")]
+#[path = "common/image.rs"]
+mod image;
 mod judging;
 #[path = "judging/skip.rs"]
 mod skip;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
-use judging::{Outcome, Wish};
+use judging::{Outcome, Wish, native};
 use matrix_architect_core::{
     error::{ErrorKind, Result},
     evidence::{CheckResult, EvidenceKind},
     job::JobConstraints,
+    traits::Sandbox,
 };
 use skip::skip;
 use tempfile::TempDir;
@@ -70,6 +74,24 @@ fn ran(outcome: &Outcome) -> bool {
 
 #[tokio::test]
 async fn a_suite_with_a_real_database_passes_offline() -> Result<()> {
+    database(native()).await
+}
+
+#[cfg(feature = "docker")]
+#[tokio::test]
+async fn a_suite_with_a_real_database_passes_in_containers() -> Result<()> {
+    if image::docker(&["version"]).is_none() {
+        skip("there is no Docker engine, or it may not be used");
+        return Ok(());
+    }
+    image::ensure(image::IMAGE, &image::Files::new());
+    let config = matrix_architect_sandbox::docker::DockerConfig::new(image::IMAGE);
+    database(Arc::new(matrix_architect_sandbox::docker::DockerSandbox::connect(config).await?))
+        .await
+}
+
+/// Verifies a project whose tests ask a database.
+async fn database(sandbox: Arc<dyn Sandbox>) -> Result<()> {
     let Some(bin) = postgres() else { return Ok(()) };
     let bin = bin.display();
     let rules = format!(
@@ -87,7 +109,7 @@ async fn a_suite_with_a_real_database_passes_offline() -> Result<()> {
     ];
     let base = project(&files);
     let constraints = JobConstraints { require_tests: true, ..JobConstraints::default() };
-    let wish = Wish { constraints, ..Wish::default() };
+    let wish = Wish { sandbox, constraints, ..Wish::default() };
     let outcome = wish.verify(base.path(), base.path()).await?;
     let test = outcome.named("python.test");
     assert_eq!((test.result, test.summary.as_str()), (CheckResult::Passed, "2 passed"), "{test:?}");

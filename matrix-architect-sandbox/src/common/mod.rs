@@ -11,6 +11,7 @@ pub(crate) mod ending;
 #[cfg(any(feature = "bwrap", feature = "kubernetes"))]
 mod file_stream;
 mod limits;
+mod listening;
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 mod members;
 mod output;
@@ -18,6 +19,7 @@ mod output;
 mod packed;
 mod process;
 mod report;
+mod service;
 mod turn;
 mod verdict;
 
@@ -29,6 +31,9 @@ pub(crate) use command::{check_command, not_executable, not_found};
 #[cfg(any(feature = "bwrap", feature = "kubernetes"))]
 pub(crate) use file_stream::file_stream;
 pub(crate) use limits::{check_limits, is_plain};
+#[cfg(feature = "docker")]
+pub(crate) use listening::is_listener;
+pub(crate) use listening::listens;
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 pub(crate) use members::{Member, members};
 pub(crate) use output::Capped;
@@ -36,6 +41,12 @@ pub(crate) use output::Capped;
 pub(crate) use packed::{Allowance, Packed, is_wanted, parts, tree_path};
 pub(crate) use process::Process;
 pub(crate) use report::{SESSIONS, checks, closed_by, refuse_absent, report};
+#[cfg(feature = "native")]
+pub(crate) use service::KEPT;
+pub(crate) use service::{
+    PAUSES, Tail, ended_early, name_is_taken, port_is_taken, start_was_cancelled, too_late,
+    unknown_readiness,
+};
 #[cfg(feature = "docker")]
 pub(crate) use turn::closed;
 pub(crate) use turn::{Held, Unfinished, take_turn};

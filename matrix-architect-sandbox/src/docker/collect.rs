@@ -2,8 +2,9 @@
 //!
 //! The engine packs what it is asked for; what it packs was made by commands and is hostile. It is
 //! read entry by entry and written anew under the same rules as in every other sandbox. Nothing is
-//! unpacked. No command runs while the engine reads, so no name changes its meaning under way, and
-//! a folder is asked for only after each folder above it was seen to be one and no link.
+//! unpacked. No command runs while the engine reads and services are held still, so no name changes
+//! its meaning under way, and a folder is asked for only after each folder above it was seen to be
+//! one and no link.
 
 use std::{
     collections::BTreeSet,
@@ -29,6 +30,7 @@ use super::{
     pulled::Pulled,
     session::DockerSession,
     shape::SPACE,
+    still::Still,
 };
 use crate::{
     common::{Allowance, Member, Packed, header, is_wanted, members, parts, patterns, tree_path},
@@ -42,14 +44,26 @@ pub(super) async fn collect(session: &DockerSession, what: &Collect) -> Result<B
     let (turn, unfinished) = session.turn().await?;
     let (space, shared) = (session.space()?, std::sync::Arc::clone(&session.shared));
     let docker = shared.maker().engine.docker.clone();
+    let running = session.services(|all| {
+        let running = all.iter().filter(|one| one.is_running());
+        running.map(|one| one.container.clone()).collect::<Vec<_>>()
+    })?;
+    let still = match Still::hold(&docker, running).await {
+        Ok(still) => still,
+        Err(error) => {
+            unfinished.finish();
+            return Err(error);
+        }
+    };
     let source = Source { docker, container: space.holder.id.clone(), handle: Handle::current() };
     let what = what.clone();
     Ok(written(move |pieces| {
         let collected = Collecting::new(&source, &what, &globs, pieces).run();
+        let released = source.handle.block_on(still.release());
         unfinished.finish();
         // The space in particular: the engine must not lose it before its last file is read.
         drop((turn, space, shared));
-        collected
+        collected.and(released)
     }))
 }
 

@@ -118,6 +118,8 @@ fn background() -> Result<(mpsc::UnboundedSender<Shown>, threads::Receiver<()>)>
     };
     let run = move || {
         runtime.block_on(serve);
+        // What it has open is gone before anybody is told.
+        drop(runtime);
         let _ = told.send(());
     };
     std::thread::Builder::new().name("docker-sandbox".to_owned()).spawn(run).map_err(failed)?;

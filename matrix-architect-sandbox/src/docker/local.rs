@@ -135,6 +135,11 @@ impl Local {
         Ok(network)
     }
 
+    /// Whether something listens on a TCP port inside.
+    pub(super) fn listens(&self, port: u16) -> bool {
+        crate::common::listens(&self.process, ".", port)
+    }
+
     /// A socket that listens on a free port of the loopback interface inside. A thread of its own
     /// enters, makes it and ends: a socket belongs to the network it was made in, whoever has it.
     pub(super) async fn listen(&self) -> Result<TcpListener, Unreachable> {

@@ -26,6 +26,8 @@
 //!   image's own shell, which takes one line, runs the command and says how it ended. A command
 //!   that is out of time or not wanted any more is ended by killing its container, so nothing of
 //!   it stays, and what it left running at its end goes the same way.
+//! * A **service** is a command that nobody waits for: a runner that is followed by a task of ours
+//!   until it ends or the session does. It is held still while files are taken out.
 //! * The **background** is a thread that makes containers ahead and removes what is let go.
 //!
 //! # What is visible
@@ -70,9 +72,11 @@ mod reap;
 mod run;
 mod sandbox;
 mod seccomp;
+mod service;
 mod session;
 mod shape;
 mod space;
+mod still;
 mod word;
 
 pub use crate::common::Check;

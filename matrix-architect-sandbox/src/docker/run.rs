@@ -9,7 +9,7 @@ use bollard::{container::LogOutput, errors::Error as EngineError};
 use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
-    traits::{Cancel, Command, Exit, Limits, Output, OutputStream, Usage},
+    traits::{Cancel, Command, Exit, LimitReport, Limits, Output, OutputStream, Usage},
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -51,8 +51,7 @@ pub(super) async fn run(
     let (_turn, unfinished) = session.turn().await?;
     let space = session.space()?;
     let runner = session.runner(Bounds::of(&limits)).await?;
-    let mut enforcement = runner.held.clone();
-    enforcement.push(sandbox::disk(&space, limits.disk));
+    let enforcement = enforcement(&runner, &space, &limits);
     if !session.spec.allow_degraded
         && let Err(refused) = refuse_absent(&enforcement)
     {
@@ -81,8 +80,15 @@ pub(super) async fn run(
     })
 }
 
+/// How each layer and limit of a command is held in its container.
+pub(super) fn enforcement(runner: &Runner, space: &Space, limits: &Limits) -> Vec<LimitReport> {
+    let mut enforcement = runner.held.clone();
+    enforcement.push(sandbox::disk(space, limits.disk));
+    enforcement
+}
+
 /// What goes into the container: the line for its shell, and what the command reads.
-fn input(session: &DockerSession, command: &Command, word: &str) -> Result<Vec<u8>> {
+pub(super) fn input(session: &DockerSession, command: &Command, word: &str) -> Result<Vec<u8>> {
     let mut env = session.env.clone();
     env.extend(command.env.clone());
     let directory = match &command.cwd {
@@ -96,7 +102,7 @@ fn input(session: &DockerSession, command: &Command, word: &str) -> Result<Vec<u
 
 /// How a command's part came to its end.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The shell said so.
     Said(String),
     /// The container ended.
@@ -106,20 +112,20 @@ enum End {
 }
 
 /// A command that runs.
-struct Watched<'a> {
+pub(super) struct Watched<'a> {
     container: Container,
     cgroup: Option<Cgroup>,
     space: &'a Space,
     limits: &'a Limits,
     capped: Capped,
     markers: [Marker; 2],
-    asked: Option<Asked>,
+    pub(super) asked: Option<Asked>,
     before: Counted,
     seen: Seen,
 }
 
 impl<'a> Watched<'a> {
-    fn new(
+    pub(super) fn new(
         container: Container,
         cgroup: Option<Cgroup>,
         space: &'a Space,
@@ -143,7 +149,7 @@ impl<'a> Watched<'a> {
 
     /// Passes input and output on until the command has ended, or its time is up, or the caller
     /// wishes it to end.
-    async fn follow(
+    pub(super) async fn follow(
         &mut self,
         streams: Streams,
         input: &[u8],
@@ -232,7 +238,11 @@ impl<'a> Watched<'a> {
     }
 
     /// Reads what was counted, ends what is left in the container, and says what was seen.
-    async fn conclude(&mut self, end: End, command: &Command) -> Result<(Seen, Counted)> {
+    pub(super) async fn conclude(
+        &mut self,
+        end: End,
+        command: &Command,
+    ) -> Result<(Seen, Counted)> {
         self.seen.disk_full |= self.space.is_full();
         let group = self.cgroup.as_ref();
         let mut counted = group.map(Cgroup::counted).unwrap_or_default();
@@ -258,6 +268,11 @@ impl<'a> Watched<'a> {
             End::Ours => {}
         }
         Ok((self.seen, counted))
+    }
+
+    /// Its container, to be removed.
+    pub(super) fn into_container(self) -> Container {
+        self.container
     }
 
     /// The engine's own word for it, which comes late at times; where the cgroup cannot be read,

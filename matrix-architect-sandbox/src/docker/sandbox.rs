@@ -200,7 +200,7 @@ impl Sandbox for DockerSandbox {
             driver: "docker".to_owned(),
             enforcement: self.0.proven.clone(),
             egress: self.0.way_out.is_ok(),
-            services: false,
+            services: self.0.maker().config.runtime == ContainerRuntime::Engine,
         }
     }
 

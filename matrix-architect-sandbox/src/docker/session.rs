@@ -6,8 +6,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use matrix_architect_core::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     traits::{
         ByteStream, Cancel, Collect, Command, Connection, Exit, Output, Service, ServiceState,
         Session, SessionSpec,
@@ -22,6 +23,7 @@ use super::{
     maker::{Place, Runner},
     run,
     sandbox::Shared,
+    service::{self, Started},
     shape::Bounds,
     space::Space,
 };
@@ -38,6 +40,8 @@ pub(super) struct DockerSession {
     alive: Arc<Alive>,
     /// One command at a time.
     turn: Arc<Mutex<()>>,
+    /// One start of a service at a time.
+    pub(super) launching: Mutex<()>,
 }
 
 /// What a session has on the engine, until it is closed.
@@ -46,6 +50,8 @@ pub(super) struct Alive(Lock<Option<Holdings>>);
 
 #[derive(Debug)]
 struct Holdings {
+    /// In the order of their start.
+    services: Vec<Started>,
     space: Arc<Space>,
     place: Place,
     /// The container of the next command.
@@ -75,11 +81,13 @@ impl DockerSession {
         door: Option<Door>,
         (space, place, next): (Space, Place, Coming<Runner>),
     ) -> Self {
-        let holdings = Holdings { space: Arc::new(space), place, next: Some(next) };
+        let space = Arc::new(space);
+        let holdings = Holdings { services: Vec::new(), space, place, next: Some(next) };
         let alive = Arc::new(Alive(Lock::new(Some(holdings))));
         let mut env = spec.env.clone();
         env.extend(door.iter().flat_map(|door| door.environment.clone()));
-        Self { shared, spec, env, door, alive, turn: Arc::default() }
+        let (turn, launching) = (Arc::default(), Mutex::default());
+        Self { shared, spec, env, door, alive, turn, launching }
     }
 
     /// Waits for the session's turn; until the work is finished, dropping it closes the session.
@@ -90,6 +98,11 @@ impl DockerSession {
     /// The session's space.
     pub(super) fn space(&self) -> Result<Arc<Space>> {
         self.alive.lock().as_ref().map(|holdings| Arc::clone(&holdings.space)).ok_or_else(closed)
+    }
+
+    /// Looks at the session's services, or changes them.
+    pub(super) fn services<T>(&self, look: impl FnOnce(&mut Vec<Started>) -> T) -> Result<T> {
+        self.alive.lock().as_mut().map(|holdings| look(&mut holdings.services)).ok_or_else(closed)
     }
 
     /// A container with these bounds: the one that waits if it has them, else a new one. The next
@@ -127,16 +140,12 @@ impl Session for DockerSession {
         run::run(self, command, output, cancel).await
     }
 
-    async fn start(&self, _service: &Service, _cancel: &Cancel) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "the Docker sandbox runs no services beside commands yet",
-        )
-        .advice("use the native sandbox for suites with services"))
+    async fn start(&self, service: &Service, cancel: &Cancel) -> Result<()> {
+        service::start(self, service, cancel).await
     }
 
     async fn services(&self) -> Result<Vec<ServiceState>> {
-        Ok(Vec::new())
+        Self::services(self, |all| all.iter().map(Started::state).collect())
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {
@@ -153,7 +162,9 @@ impl Session for DockerSession {
             door.proxy.end().await;
         }
         let Some(holdings) = self.alive.lock().take() else { return Ok(()) };
-        let Holdings { space, next, .. } = holdings;
+        let Holdings { mut services, space, next, .. } = holdings;
+        // They are followed with the space in hand.
+        join_all(services.iter_mut().map(Started::end)).await;
         // One that did not come to be is nobody's loss any more.
         let next = match next {
             Some(next) => next.arrive().await.ok(),

@@ -105,6 +105,11 @@ impl Space {
         Ok(())
     }
 
+    /// Whether its containers share the holder's network.
+    pub(super) fn shares_network(&self) -> bool {
+        self.runtime == ContainerRuntime::Engine
+    }
+
     /// The network of its containers, as the engine takes it. All share the holder's but those of
     /// gVisor: each of its kernels has a loopback interface of its own.
     pub(super) fn network(&self) -> String {

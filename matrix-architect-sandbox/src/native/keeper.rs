@@ -235,7 +235,7 @@ impl Keeper {
 
     /// Tells how the services do.
     fn look(&self, port: Option<u16>) {
-        let listens = port.is_some_and(|port| network::listens(&self.proc, port));
+        let listens = port.is_some_and(|port| crate::common::listens(&self.proc, "self", port));
         self.answer(Ok(Reply::Services(Services { ended: self.services.clone(), listens })));
     }
 

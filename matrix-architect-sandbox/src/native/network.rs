@@ -8,11 +8,7 @@
 //! settings need capabilities over the namespace, which belong to the helper's user namespace and
 //! no command has any in it, and `/proc/sys` is read-only for commands.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader, Read as _},
-    os::fd::{AsFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::{
     fs::{Mode, OFlags},
@@ -41,32 +37,6 @@ pub(super) fn create() -> Result<(), Fault> {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)
         .step("opening a socket")?;
     sys::loopback_up(socket.as_fd()).step("bringing the loopback interface up")
-}
-
-/// The most of a list of sockets that is read: far more than a service and its peers make.
-const MOST_SOCKETS: u64 = 16 << 20;
-
-/// Whether something listens on a TCP port in this process's network. Looks at the list of sockets
-/// rather than connecting, which a service would notice. `proc` is this process's own.
-pub(super) fn listens(proc: &OwnedFd, port: u16) -> bool {
-    ["self/net/tcp", "self/net/tcp6"].into_iter().any(|list| {
-        let opened =
-            rustix::fs::openat(proc, list, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let Ok(list) = opened else { return false };
-        let list = BufReader::new(File::from(list).take(MOST_SOCKETS));
-        list.lines().skip(1).map_while(Result::ok).any(|line| is_listener(&line, port))
-    })
-}
-
-/// Whether a line of `/proc/net/tcp` is about a socket that listens on the port.
-fn is_listener(line: &str, port: u16) -> bool {
-    const LISTEN: &str = "0A";
-    let mut columns = line.split_ascii_whitespace().skip(1);
-    let (local, state) = (columns.next(), columns.nth(1));
-    let is_it = |local: &str| {
-        local.rsplit_once(':').and_then(|(_, own)| u16::from_str_radix(own, 16).ok()) == Some(port)
-    };
-    local.is_some_and(is_it) && state == Some(LISTEN)
 }
 
 /// A TCP socket that listens on a free port of the loopback interface.
@@ -136,24 +106,4 @@ fn testimony(witness: &OwnedFd) -> rustix::io::Result<Vec<u8>> {
     }
     text.truncate(length);
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listener_is_told_from_a_connection_and_from_another_port() {
-        let line = |state: &str| {
-            format!(
-                "   0: 0100007F:1F90 00000000:0000 {state} 00000000:00000000 00:00000000 0 1000"
-            )
-        };
-        assert!(is_listener(&line("0A"), 8080));
-        assert!(!is_listener(&line("01"), 8080), "a connection");
-        assert!(!is_listener(&line("0A"), 8081), "another port");
-        let six = "   0: 00000000000000000000000000000000:1538 0:0000 0A 0:0";
-        assert!(is_listener(six, 5432));
-        assert!(!is_listener("nonsense", 5432));
-    }
 }

@@ -4,12 +4,7 @@
 //! waits for that, it is looked at. What they write is read here as it comes, so that a service is
 //! never held up by a full pipe, and only the end of it is kept.
 
-use std::{
-    collections::VecDeque,
-    os::fd::AsFd as _,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use matrix_architect_core::{
@@ -29,19 +24,13 @@ use super::{
     verdict,
     wire::{Ended, Reply, Request, Services},
 };
-use crate::common::{Asked, Held as _, Unfinished, check_command, check_limits, refuse_absent};
-
-/// How much of a service's output is kept.
-const KEPT: usize = 64 << 10;
-
-/// How much of it an error tells.
-const TOLD: usize = 2 << 10;
+use crate::common::{
+    Asked, Held as _, KEPT, PAUSES, Tail, Unfinished, check_command, check_limits, ended_early,
+    name_is_taken, port_is_taken, refuse_absent, start_was_cancelled, too_late, unknown_readiness,
+};
 
 /// How long a service that was stopped may take to be gone, and what is left in its pipe to come.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Between two looks at whether a service is ready: from the first to the most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 
 /// A service that was started, whether it runs or not.
 #[derive(Debug)]
@@ -49,7 +38,7 @@ pub(super) struct Started {
     name: String,
     limits: Limits,
     group: Group,
-    tail: Arc<Mutex<VecDeque<u8>>>,
+    tail: Arc<Tail>,
     /// Reads what it writes, and ends when nobody can write any more.
     reading: JoinHandle<()>,
     stopped: bool,
@@ -65,12 +54,6 @@ impl Started {
     /// Leaves its cgroups to others, when everything in the session has ended.
     pub(super) fn give_back(&mut self) {
         self.group.give_back();
-    }
-
-    /// The end of what it wrote.
-    fn tail(&self, most: usize) -> Vec<u8> {
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.iter().skip(tail.len().saturating_sub(most)).copied().collect()
     }
 
     /// How it ended, with all it wrote read.
@@ -107,7 +90,10 @@ pub(super) async fn start(
     let outcome = wait(session, service, place, until, cancel).await;
     let outcome = match outcome {
         Ok(()) => Ok(()),
-        Err(error) => Err(stop(session, place).await?.tell(error)),
+        Err(error) => {
+            let tail = stop(session, place).await?;
+            Err(tail.tell(error))
+        }
     };
     unfinished.finish();
     outcome
@@ -145,7 +131,7 @@ async fn launch(
     let mut with = vec![stdin.as_fd(), write.as_fd(), write.as_fd()];
     with.extend(meter.as_ref().map(|meter| meter.as_fd()));
     line.link.send(&Request::Start(request), &with).await?;
-    let tail = Arc::new(Mutex::new(VecDeque::new()));
+    let tail = Arc::new(Tail::default());
     let reading = tokio::spawn(read(output, Arc::clone(&tail)));
     let name = service.name.clone();
     turn.services.push(Started { name, limits, group, tail, reading, stopped: false });
@@ -155,30 +141,21 @@ async fn launch(
 /// Refuses what could not be told from what runs already.
 async fn check_place(turn: &Turn, line: &Line, service: &Service) -> Result<()> {
     if turn.services.iter().any(|other| other.name == service.name) {
-        return Err(Error::invalid("a service of this name was started in the session already")
-            .context("service", &service.name));
+        return Err(name_is_taken(service));
     }
     if let Readiness::Port(port) = service.ready
         && look(line, Some(port)).await?.listens
     {
-        return Err(Error::invalid(
-            "something in the session listens on the service's port already",
-        )
-        .context("service", &service.name)
-        .context("port", port)
-        .advice("give each service a port of its own"));
+        return Err(port_is_taken(service, port));
     }
     Ok(())
 }
 
 /// Keeps the end of what comes.
-async fn read(mut from: pipe::Receiver, tail: Arc<Mutex<VecDeque<u8>>>) {
+async fn read(mut from: pipe::Receiver, tail: Arc<Tail>) {
     let mut piece = vec![0; KEPT];
     while let Ok(read @ 1..) = from.read(&mut piece).await {
-        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_many = (tail.len() + read).saturating_sub(KEPT).min(tail.len());
-        tail.drain(..too_many);
-        tail.extend(&piece[..read]);
+        tail.take(&piece[..read]);
     }
 }
 
@@ -230,16 +207,16 @@ async fn wait(
                 (ask(session, line, until, &mut answer, cancel).await?, None)
             }
             Readiness::Port(port) => (false, Some(*port)),
-            _ => return Err(Error::unexpected("a kind of readiness that is not known here")),
+            _ => return Err(unknown_readiness()),
         };
         let (mut turn, seen) = look_at(session, place, port).await?;
         match seen.ended {
             None if is_ready || seen.listens => return Ok(()),
             None => drop(turn),
-            Some(ended) => return Err(ended_early(service, &mut turn.services[place], ended).await),
+            Some(ended) => return Err(early_end(service, &mut turn.services[place], ended).await),
         }
         if cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "the service's start was stopped"));
+            return Err(start_was_cancelled());
         }
         if Instant::now() >= until {
             return Err(too_late(service, &answer));
@@ -253,7 +230,7 @@ async fn wait(
     }
 }
 
-async fn ended_early(
+async fn early_end(
     service: &Service,
     started: &mut Started,
     ended: std::result::Result<Ended, Fault>,
@@ -263,23 +240,7 @@ async fn ended_early(
         Ok(Ended { not_executed: Some(errno), .. }) => {
             run::not_executed(&service.command, errno).context("service", &service.name)
         }
-        Ok(ended) => {
-            let verdict = started.verdict(&ended).await;
-            not_ready(service, "the service ended before it was ready")
-                .context("ended", told(verdict))
-                .advice("run it in the foreground: it is over when its first process ends")
-        }
-    }
-}
-
-fn too_late(service: &Service, answer: &[u8]) -> Error {
-    let error = not_ready(service, "the service did not become ready in time")
-        .context("seconds", service.patience.as_secs_f64())
-        .advice("give it more time, or correct how it is known to be ready");
-    let answer = String::from_utf8_lossy(&answer[answer.len().saturating_sub(TOLD)..]);
-    match answer.trim() {
-        "" => error,
-        answer => error.context("readiness", answer),
+        Ok(ended) => ended_early(service, started.verdict(&ended).await),
     }
 }
 
@@ -297,33 +258,8 @@ async fn ask(
     Ok(run::run(session, &command, answer, cancel).await?.verdict.is_success())
 }
 
-fn not_ready(service: &Service, why: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, why)
-        .code("service_not_ready")
-        .context("service", &service.name)
-}
-
-/// A verdict in words.
-fn told(verdict: ExitVerdict) -> String {
-    match verdict {
-        ExitVerdict::Exited(code) => format!("exit code {code}"),
-        ExitVerdict::Signalled(signal) => format!("killed by signal {signal}"),
-        other => format!("{other:?}"),
-    }
-}
-
-/// What a service that was stopped said last.
-#[derive(Debug)]
-struct LastWords(String);
-
-impl LastWords {
-    fn tell(self, error: Error) -> Error {
-        if self.0.is_empty() { error } else { error.context("output", self.0) }
-    }
-}
-
 /// Ends a service and waits until nothing of it is left.
-async fn stop(session: &NativeSession, place: usize) -> Result<LastWords> {
+async fn stop(session: &NativeSession, place: usize) -> Result<Arc<Tail>> {
     let (mut turn, line, unfinished) = session.turn().await?;
     turn.services[place].stopped = true;
     line.link.send(&Request::Stop { place }, &[]).await?;
@@ -351,7 +287,7 @@ async fn stop(session: &NativeSession, place: usize) -> Result<LastWords> {
             }
             Some(Err(_)) => {}
         }
-        return Ok(LastWords(String::from_utf8_lossy(&service.tail(TOLD)).trim().to_owned()));
+        return Ok(Arc::clone(&service.tail));
     }
 }
 
@@ -369,7 +305,7 @@ pub(super) async fn states(session: &NativeSession) -> Result<Vec<ServiceState>>
             Some(Err(_)) => Some(ExitVerdict::Cancelled),
             Some(Ok(ended)) => Some(service.verdict(&ended).await),
         };
-        let output = Bytes::from(service.tail(KEPT));
+        let output = Bytes::from(service.tail.kept());
         states.push(ServiceState::new(service.name.clone(), ended, output));
     }
     Ok(states)

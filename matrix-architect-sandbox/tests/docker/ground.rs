@@ -47,7 +47,7 @@ impl Ground {
             skip("there is no Docker engine, or it may not be used");
             return None;
         }
-        image::make();
+        image::ensure(image::IMAGE, &image::Files::new());
         let secret = tempfile::NamedTempFile::new().unwrap();
         fs::write(&secret, "the host's secret").unwrap();
         let sandbox = DockerSandbox::connect(change(config())).await.unwrap();

@@ -41,7 +41,7 @@ impl Ground {
                 None
             }
             Kind::Docker => {
-                image::make();
+                image::ensure(image::IMAGE, &image::Files::new());
                 let config = DockerConfig::new(image::IMAGE).proxy(proxy());
                 let sandbox = DockerSandbox::connect(config).await.unwrap();
                 let label = Some(sandbox.label());

@@ -11,7 +11,7 @@ fn is_here() -> bool {
         skip("there is no Docker engine, or it may not be used");
         return false;
     }
-    test_image::make();
+    test_image::ensure(test_image::IMAGE, &test_image::Files::new());
     true
 }
 
@@ -36,6 +36,23 @@ fn a_change_is_judged_in_a_container_and_the_image_is_in_the_evidence() {
     let words = [&["doctor", "--json"][..], &docker].concat();
     let findings = bench.run(&words).json().to_string();
     assert!(findings.contains("sandbox: seccomp") && !findings.contains("landlock"), "{findings}");
+}
+
+#[test]
+fn a_container_reaches_only_what_is_allowed_and_says_what_it_wanted() {
+    // Whoever may not enter the network of a container is refused, and told so: see `doctor`.
+    if !rustix::process::geteuid().is_root() || !is_here() {
+        return;
+    }
+    let ask = "import urllib.request as u\ntry: u.urlopen('http://unlisted.test/')\n\
+               except OSError: raise SystemExit(9)";
+    let words = ["sandbox", "run", "--empty", "--json", "--allow", "listed.test"];
+    let docker = ["--sandbox", "docker", "--sandbox-image", test_image::IMAGE];
+    let words = [&words[..], &docker, &["--", "python3", "-I", "-c", ask]].concat();
+    let report = Bench::new().run(&words).expect(9).json();
+    let wanted = &report["connections"][0];
+    assert_eq!((&wanted["host"], &wanted["port"]), (&"unlisted.test".into(), &80.into()));
+    assert!(wanted["outcome"].to_string().contains("refused"), "{wanted}");
 }
 
 #[test]
