@@ -1,7 +1,10 @@
 //! Projects that depend on what somebody else published: fetched through a list of hosts, then
 //! tested without any network. The hosts are whatever the tools of this machine use by default.
+#![cfg(all(feature = "native", feature = "docker", feature = "verify", target_os = "linux"))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+#[path = "common/image.rs"]
+mod image;
 mod judging;
 mod prepare {
     pub(super) mod goproxy;
@@ -9,6 +12,8 @@ mod prepare {
 }
 #[path = "judging/skip.rs"]
 mod skip;
+#[path = "common/tools.rs"]
+mod tools;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc};
 
@@ -18,6 +23,7 @@ use matrix_architect_core::{
     traits::Sandbox,
 };
 use matrix_architect_sandbox::{
+    docker::{DockerConfig, DockerSandbox},
     egress::ProxyConfig,
     native::{NativeConfig, NativeSandbox, detect_toolchains},
     verify::{PrepareConfig, VerifyConfig},
@@ -41,18 +47,39 @@ fn write(root: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// The native sandbox with this machine's toolchains and a few names of our own.
-fn sandbox() -> Arc<dyn Sandbox> {
-    let toolchains = detect_toolchains(Path::new(&environment("HOME")), &environment("PATH"));
+/// A few names of our own.
+fn proxy() -> ProxyConfig {
     let local = std::net::Ipv4Addr::LOCALHOST.into();
-    let proxy = ProxyConfig::default().host("goproxy.test", local).host("unlisted.test", local);
-    let config = NativeConfig::default().toolchains(toolchains).proxy(proxy);
+    ProxyConfig::default().host("goproxy.test", local).host("unlisted.test", local)
+}
+
+/// The native sandbox with this machine's toolchains.
+fn native() -> Arc<dyn Sandbox> {
+    let toolchains = detect_toolchains(Path::new(&environment("HOME")), &environment("PATH"));
+    let config = NativeConfig::default().toolchains(toolchains).proxy(proxy());
     Arc::new(NativeSandbox::new(config).unwrap())
 }
 
-async fn verify(project: &Path, prepare: PrepareConfig) -> Outcome {
+/// Containers with this machine's toolchains; `None`, and said so, where sessions in containers
+/// cannot be let out.
+async fn containers() -> Option<Arc<dyn Sandbox>> {
+    if image::docker(&["version"]).is_none() {
+        skip("there is no Docker engine, or it may not be used");
+        return None;
+    }
+    let image = tokio::task::spawn_blocking(tools::make).await.unwrap();
+    let config = DockerConfig::new(image).proxy(proxy());
+    let sandbox = DockerSandbox::connect(config).await.unwrap();
+    if !sandbox.capabilities().egress {
+        skip("the server's user may not enter a container's network");
+        return None;
+    }
+    Some(Arc::new(sandbox))
+}
+
+async fn verify(sandbox: &Arc<dyn Sandbox>, project: &Path, prepare: PrepareConfig) -> Outcome {
     let config = VerifyConfig::default().allow_degraded(true).prepare(prepare);
-    let wish = Wish { config, sandbox: sandbox(), ..Wish::default() };
+    let wish = Wish { config, sandbox: Arc::clone(sandbox), ..Wish::default() };
     wish.verify(project, project).await.unwrap()
 }
 
@@ -66,30 +93,33 @@ fn hosts(evidence: &Evidence) -> Vec<(String, u64)> {
 
 /// Fetches once, tests; fetches not again, tests again.
 async fn is_prepared_and_tested(
+    sandbox: &Arc<dyn Sandbox>,
     (project, registry): (&Path, &Registry),
     (ecosystem, test): (&str, &str),
     counts: TestCounts,
 ) {
     let cache = workshop();
     let prepare = || registry.allow(PrepareConfig::new(cache.path()));
-    let first = verify(project, prepare()).await;
+    let first = verify(sandbox, project, prepare()).await;
     let name = format!("prepare.{ecosystem}");
     let fetched = first.named(&name);
     assert_eq!(fetched.result, CheckResult::Passed, "{fetched:#?}");
     assert_eq!(fetched.details["cache"], "miss");
+    let driver = sandbox.capabilities().driver;
+    assert_eq!(fetched.details["sandbox"], driver.as_str());
     let reached = hosts(&fetched);
     assert!(!reached.is_empty() && reached.iter().all(|(_, bytes)| *bytes > 0), "{reached:?}");
     let tests = first.named(test);
     assert_eq!((tests.result, tests.tests), (CheckResult::Passed, Some(counts)), "{tests:#?}");
     let released = !first.bundle.is_empty();
     assert!(released, "what is fetched is no part of the release, and the project is");
-    let second = verify(project, prepare()).await;
+    let second = verify(sandbox, project, prepare()).await;
     let found = second.named(&name);
     assert_eq!((found.result, &found.details["cache"]), (CheckResult::Passed, &"hit".into()));
     assert_eq!(found.details["content"], fetched.details["content"]);
     assert_eq!(second.named(test).tests, Some(counts));
     // Without anybody to fetch from it cannot be built: what was tested is what was fetched.
-    let without = verify(project, PrepareConfig::new(cache.path())).await;
+    let without = verify(sandbox, project, PrepareConfig::new(cache.path())).await;
     assert_ne!(without.named(test).result, CheckResult::Passed);
 }
 
@@ -97,6 +127,16 @@ const PASSED: TestCounts = TestCounts { passed: 1, failed: 0, skipped: 0 };
 
 #[tokio::test]
 async fn a_rust_project_is_fetched_through_the_list_and_tested_without_network() {
+    rust(&native()).await;
+}
+
+#[tokio::test]
+async fn a_rust_project_is_fetched_and_tested_in_containers_too() {
+    let Some(sandbox) = containers().await else { return };
+    rust(&sandbox).await;
+}
+
+async fn rust(sandbox: &Arc<dyn Sandbox>) {
     let Some(registry) = Registry::of_cargo() else { return skip("cargo knows no registry") };
     let project = workshop();
     write(
@@ -120,11 +160,22 @@ async fn a_rust_project_is_fetched_through_the_list_and_tested_without_network()
         return skip("cargo cannot reach its registry");
     }
     let _ = fs::remove_dir_all(project.path().join("target"));
-    is_prepared_and_tested((project.path(), &registry), ("rust", "rust.test"), PASSED).await;
+    is_prepared_and_tested(sandbox, (project.path(), &registry), ("rust", "rust.test"), PASSED)
+        .await;
 }
 
 #[tokio::test]
 async fn a_python_project_is_fetched_through_the_list_and_tested_without_network() {
+    python(&native()).await;
+}
+
+#[tokio::test]
+async fn a_python_project_is_fetched_and_tested_in_containers_too() {
+    let Some(sandbox) = containers().await else { return };
+    python(&sandbox).await;
+}
+
+async fn python(sandbox: &Arc<dyn Sandbox>) {
     let Some((registry, requirement)) = Registry::of_pip("inflection==0.5.1") else {
         return skip("pip cannot reach its index");
     };
@@ -142,11 +193,22 @@ async fn a_python_project_is_fetched_through_the_list_and_tested_without_network
             ),
         ],
     );
-    is_prepared_and_tested((project.path(), &registry), ("python", "python.test"), PASSED).await;
+    is_prepared_and_tested(sandbox, (project.path(), &registry), ("python", "python.test"), PASSED)
+        .await;
 }
 
 #[tokio::test]
 async fn a_node_project_is_fetched_through_the_list_and_tested_without_network() {
+    node(&native()).await;
+}
+
+#[tokio::test]
+async fn a_node_project_is_fetched_and_tested_in_containers_too() {
+    let Some(sandbox) = containers().await else { return };
+    node(&sandbox).await;
+}
+
+async fn node(sandbox: &Arc<dyn Sandbox>) {
     let Some(registry) = Registry::of_npm() else { return skip("npm is not installed") };
     let project = workshop();
     write(
@@ -170,11 +232,16 @@ async fn a_node_project_is_fetched_through_the_list_and_tested_without_network()
     if run(&mut npm).is_none() {
         return skip("npm cannot reach its registry");
     }
-    is_prepared_and_tested((project.path(), &registry), ("node", "node.test"), PASSED).await;
+    is_prepared_and_tested(sandbox, (project.path(), &registry), ("node", "node.test"), PASSED)
+        .await;
 }
 
 #[tokio::test]
 async fn a_go_project_is_fetched_through_the_list_and_tested_without_network() {
+    go(&native()).await;
+}
+
+async fn go(sandbox: &Arc<dyn Sandbox>) {
     if Command::new("go").arg("version").output().is_err() {
         return skip("go is not installed");
     }
@@ -204,7 +271,7 @@ async fn a_go_project_is_fetched_through_the_list_and_tested_without_network() {
     run(&mut sums).expect("go writes go.sum");
     let registry = Registry::local("goproxy.test", port);
     let registry = registry.env("GOPROXY", format!("http://goproxy.test:{port}"));
-    is_prepared_and_tested((project.path(), &registry), ("go", "go.test"), PASSED).await;
+    is_prepared_and_tested(sandbox, (project.path(), &registry), ("go", "go.test"), PASSED).await;
 }
 
 /// The evidence of a fetch that may reach `listed.test` alone.
@@ -212,7 +279,7 @@ async fn prepared(files: &[(&str, &str)], ecosystem: &str) -> Evidence {
     let (project, cache) = (workshop(), workshop());
     write(project.path(), files);
     let prepare = PrepareConfig::new(cache.path()).hosts(["listed.test".parse().unwrap()]);
-    verify(project.path(), prepare).await.named(&format!("prepare.{ecosystem}"))
+    verify(&native(), project.path(), prepare).await.named(&format!("prepare.{ecosystem}"))
 }
 
 /// Whatever a lock file names, the proxy lets nobody through but who is listed.
@@ -252,6 +319,16 @@ async fn a_module_and_a_toolchain_of_an_unlisted_host_are_refused() {
 
 #[tokio::test]
 async fn a_dependency_on_an_unlisted_host_is_refused_by_its_name() {
+    unlisted(&native()).await;
+}
+
+#[tokio::test]
+async fn a_dependency_on_an_unlisted_host_is_refused_in_containers_too() {
+    let Some(sandbox) = containers().await else { return };
+    unlisted(&sandbox).await;
+}
+
+async fn unlisted(sandbox: &Arc<dyn Sandbox>) {
     if Command::new("npm").arg("--version").output().is_err() {
         return skip("npm is not installed");
     }
@@ -272,7 +349,7 @@ async fn a_dependency_on_an_unlisted_host_is_refused_by_its_name() {
     );
     let cache = workshop();
     let prepare = PrepareConfig::new(cache.path()).hosts(["listed.test".parse().unwrap()]);
-    let prepared = verify(project.path(), prepare).await.named("prepare.node");
+    let prepared = verify(sandbox, project.path(), prepare).await.named("prepare.node");
     assert_eq!(prepared.result, CheckResult::Failed, "{prepared:#?}");
     assert!(prepared.summary.contains("unlisted.test"), "{prepared:#?}");
     assert_eq!(prepared.findings[0].name, "unlisted.test:443");
