@@ -47,12 +47,13 @@ fn inside() -> String {
     )
 }
 
-/// A session's folders on the host.
+/// A session's folders, where its space is mounted.
 #[derive(Clone, Debug)]
 pub(super) struct Folders {
     pub(super) tree: PathBuf,
     pub(super) home: PathBuf,
     pub(super) temporary: PathBuf,
+    pub(super) shared_memory: PathBuf,
     /// Small files of the root plan, by their place inside.
     pub(super) files: BTreeMap<String, PathBuf>,
 }
@@ -90,6 +91,7 @@ pub(super) fn render(
     }
     // Read-only: root is owner of what it says of the kernel, whatever capabilities it gave up.
     line.words(["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]);
+    line.bind("--bind", &folders.shared_memory, Path::new("/dev/shm"));
     line.bind("--bind", &folders.temporary, Path::new("/tmp"));
     line.bind("--bind", &folders.home, Path::new(HOME));
     line.bind("--bind", &folders.tree, Path::new(TREE));
@@ -147,6 +149,7 @@ mod tests {
             tree: "/s/tree".into(),
             home: "/s/home".into(),
             temporary: "/s/tmp".into(),
+            shared_memory: "/s/shm".into(),
             files: BTreeMap::from([("/etc/hosts".to_owned(), "/s/files/0".into())]),
         };
         let argv = ["make".to_owned(), "test".to_owned()];

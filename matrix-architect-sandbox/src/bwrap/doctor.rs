@@ -71,7 +71,7 @@ async fn look(sandbox: &BwrapSandbox) -> Result<Vec<LimitReport>> {
     let mut spec = SessionSpec::new(SessionId::from_number(0));
     spec.limits = spec.limits.wall(Duration::from_secs(20));
     spec.allow_degraded = true;
-    let session = BwrapSession::empty(sandbox.shared(), spec)?;
+    let session = BwrapSession::empty(sandbox.shared(), spec).await?;
     let (command, mut said) = (Command::shell(LOOK), Vec::new());
     let exit = session.run(&command, &mut said, &Cancel::new()).await?;
     let own = |kind: &str| {

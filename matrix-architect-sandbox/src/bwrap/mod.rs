@@ -20,15 +20,13 @@
 //! ```
 //!
 //! # How it differs from the native sandbox
-//! * A session is a directory on the host; every command is a `bwrap` of its own over it.
-//! * Space is watched, not bounded by the kernel: [`Enforcement::Polled`].
+//! * A session is a file system in memory that a process of its own holds; every command is a `bwrap` of
+//!   its own over it. What commands write there counts as their memory, too.
 //! * Whether a command exited or was ended by a signal is the word of the shell that is process 1. Of
 //!   SIGINT and SIGPIPE shells say nothing, so the codes 130 and 141 are taken for them.
 //! * It has neither landlock, nor egress, nor services.
 //!
 //! Root, environment, cgroups and the system call filter are the native sandbox's.
-//!
-//! [`Enforcement::Polled`]: matrix_architect_core::traits::Enforcement::Polled
 
 mod arguments;
 mod config;

@@ -22,7 +22,6 @@ use super::{
     arguments::{self, Inside},
     control::{Control, NotRun},
     session::BwrapSession,
-    space,
 };
 use crate::{
     common::{Asked, Capped, check_command, check_limits, refuse_absent},
@@ -59,6 +58,7 @@ pub(super) async fn run(
         group.give_back();
         return Err(refused);
     }
+    session.bound(limits.disk).await?;
     let started = Instant::now();
     let mut running = Running::start(session, command).await?;
     running.bound(&group, &limits).await?;
@@ -74,7 +74,6 @@ pub(super) async fn run(
     let readings = group.readings();
     group.give_back();
     let verdict = match end.asked {
-        Some(Ending::Space) if ended.status.is_none() => ExitVerdict::DiskExceeded,
         Some(Ending::Cpu) if ended.status.is_none() => ExitVerdict::CpuExceeded,
         _ => judge(&ended, end.asked.and_then(Ending::asked), readings, &limits)?,
     };
@@ -99,7 +98,6 @@ enum Ending {
     Cancel,
     Timeout,
     Cpu,
-    Space,
 }
 
 impl Ending {
@@ -107,7 +105,7 @@ impl Ending {
         match self {
             Self::Cancel => Some(Asked::Cancel),
             Self::Timeout => Some(Asked::Timeout),
-            Self::Cpu | Self::Space => None,
+            Self::Cpu => None,
         }
     }
 }
@@ -117,6 +115,7 @@ impl Ending {
 struct End {
     asked: Option<Ending>,
     cpu: Duration,
+    disk_full: bool,
 }
 
 /// A command that runs.
@@ -151,13 +150,12 @@ impl Running {
         let folder = session.control_folder();
         let mut control = Control::make(&folder, &files).map_err(failed)?;
         let stdin = standard_input(&command.stdin).map_err(failed)?;
-        let mut shell = std::process::Command::new("/bin/sh");
+        let mut shell = session.entering()?;
         if is_privileged() {
-            shell = std::process::Command::new("/usr/bin/unshare");
-            shell.args(["--mount", "--propagation", "private", "/bin/sh"]);
+            shell.args(["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh"]);
             shell.args(["-c", arguments::OUTSIDE_AS_ROOT, "sh"]);
         } else {
-            shell.args(["-c", arguments::OUTSIDE, "sh"]);
+            shell.args(["/bin/sh", "-c", arguments::OUTSIDE, "sh"]);
         }
         with_streams_alone(&mut shell);
         let mut bwrap = tokio::process::Command::from(shell)
@@ -248,7 +246,8 @@ impl Running {
                     Some(Ending::Timeout)
                 }
                 _ = ticks.tick(), if end.asked.is_none() && !over => {
-                    crossed(session, group, limits, &mut end.cpu).await
+                    end.disk_full |= session.is_full();
+                    crossed(group, limits, &mut end.cpu)
                 }
             };
             if let Some(ending) = wish {
@@ -258,6 +257,7 @@ impl Running {
             }
         }
         end.cpu = end.cpu.max(used(group));
+        end.disk_full |= session.is_full();
         if over {
             return Ok(end);
         }
@@ -298,7 +298,7 @@ impl Running {
             (Some(code), _) => Some(code << 8),
         };
         let user_micros = u64::try_from(end.cpu.as_micros()).unwrap_or(u64::MAX);
-        Ok(Ended { status, user_micros, ..Ended::default() })
+        Ok(Ended { status, user_micros, disk_full: end.disk_full, ..Ended::default() })
     }
 
     fn cannot_build(&self) -> Error {
@@ -323,20 +323,9 @@ impl Drop for Running {
 }
 
 /// The bound that was crossed, if one was.
-async fn crossed(
-    session: &BwrapSession,
-    group: &Group,
-    limits: &Limits,
-    cpu: &mut Duration,
-) -> Option<Ending> {
+fn crossed(group: &Group, limits: &Limits, cpu: &mut Duration) -> Option<Ending> {
     *cpu = (*cpu).max(used(group));
-    if *cpu > limits.cpu {
-        return Some(Ending::Cpu);
-    }
-    let folders = session.writable().map(std::path::Path::to_path_buf);
-    let measure = move || space::used(&folders.each_ref().map(std::path::PathBuf::as_path));
-    let held = tokio::task::spawn_blocking(measure).await.unwrap_or(0);
-    (held > limits.disk).then_some(Ending::Space)
+    (*cpu > limits.cpu).then_some(Ending::Cpu)
 }
 
 fn used(group: &Group) -> Duration {

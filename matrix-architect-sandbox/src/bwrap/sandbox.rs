@@ -111,7 +111,7 @@ pub(super) fn enforcement(group: Option<&Group>, limits: &Limits) -> Vec<LimitRe
         enforced("seccomp", "seccomp"),
         enforced("wall", "timer and end of the pid namespace"),
         report("cpu", Enforcement::Polled, "tree's CPU time, rlimit for each process"),
-        report("disk", Enforcement::Polled, "watch over the session's folders"),
+        enforced("disk", "size of the session's file system in memory"),
         report("file_size", Enforcement::PerProcess, "rlimit"),
         report("open_files", Enforcement::PerProcess, "rlimit"),
         enforced("output", "ring of the last half of the cap"),

@@ -1,9 +1,8 @@
-//! A session: folders on the host, and one `bwrap` after the other over them.
+//! A session: a space of its own, and one `bwrap` after the other over it.
 
 use std::{
     collections::BTreeMap,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex as Lock, MutexGuard as LockGuard, PoisonError},
 };
 
@@ -17,7 +16,7 @@ use matrix_architect_core::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{arguments::Folders, run, sandbox::Shared};
+use super::{arguments::Folders, run, sandbox::Shared, space::Space};
 use crate::{
     common::{Held, Unfinished, file_stream, take_turn},
     native::collect_beneath,
@@ -43,11 +42,20 @@ pub(super) struct Rooms(Lock<Option<Room>>);
 
 #[derive(Debug)]
 struct Room {
+    space: Space,
+    /// Removed after the space in it is gone.
     _directory: ScratchDir,
-    tree: Option<DirTree>,
 }
 
 impl Rooms {
+    fn in_space<T>(&self, look: impl FnOnce(&mut Space) -> T) -> Result<T> {
+        let mut rooms = self.lock();
+        let room = rooms.as_mut().ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "the session is closed").code("session_closed")
+        })?;
+        Ok(look(&mut room.space))
+    }
+
     fn lock(&self) -> LockGuard<'_, Option<Room>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,16 +85,20 @@ impl BwrapSession {
             }
             error
         })?;
-        let mut session = Self::empty(shared, spec)?;
-        tree.local().unwrap_or(Path::new("")).clone_into(&mut session.folders.tree);
-        if let Some(room) = session.rooms.lock().as_mut() {
-            room.tree = Some(tree);
-        }
-        Ok(session)
+        Self::over(shared, spec, Some(tree)).await
     }
 
     /// A session on an empty tree.
-    pub(super) fn empty(shared: Arc<Shared>, spec: SessionSpec) -> Result<Self> {
+    pub(super) async fn empty(shared: Arc<Shared>, spec: SessionSpec) -> Result<Self> {
+        Self::over(shared, spec, None).await
+    }
+
+    async fn over(shared: Arc<Shared>, spec: SessionSpec, tree: Option<DirTree>) -> Result<Self> {
+        let made = tokio::task::spawn_blocking(move || Self::make(shared, spec, tree.as_ref()));
+        made.await.map_err(|cause| Error::unexpected("a session was not made").source(cause))?
+    }
+
+    fn make(shared: Arc<Shared>, spec: SessionSpec, tree: Option<&DirTree>) -> Result<Self> {
         let room = shared.scratch.directory()?;
         let failed = |cause| {
             Error::new(ErrorKind::Unavailable, "a session's folders could not be made")
@@ -99,26 +111,28 @@ impl BwrapSession {
             std::fs::create_dir(&path).map_err(failed)?;
             Ok::<_, Error>(path)
         };
-        let mut folders = Folders {
-            tree: folder("tree")?,
-            home: folder("home")?,
-            temporary: folder("tmp")?,
-            files: BTreeMap::new(),
-        };
-        let sticky = std::fs::Permissions::from_mode(0o1777);
-        std::fs::set_permissions(&folders.temporary, sticky).map_err(failed)?;
+        let mut small = BTreeMap::new();
         let files = folder("files")?;
         for (number, (place, content)) in shared.root.files.iter().enumerate() {
             let path = files.join(number.to_string());
             std::fs::write(&path, content).map_err(failed)?;
-            folders.files.insert(place.clone(), path);
+            small.insert(place.clone(), path);
         }
+        let tree = tree.and_then(|tree| tree.local());
+        let space = Space::make(&folder("space")?, spec.limits.disk, tree)?;
+        let folders = Folders {
+            tree: space.inside("tree"),
+            home: space.inside("home"),
+            temporary: space.inside("tmp"),
+            shared_memory: space.inside("shm"),
+            files: small,
+        };
         Ok(Self {
             shared,
             spec,
             folders,
             own: room.path().to_owned(),
-            rooms: Arc::new(Rooms(Lock::new(Some(Room { _directory: room, tree: None })))),
+            rooms: Arc::new(Rooms(Lock::new(Some(Room { space, _directory: room })))),
             turn: Arc::default(),
         })
     }
@@ -133,9 +147,26 @@ impl BwrapSession {
         self.own.join(format!("control{}", self.shared.next()))
     }
 
-    /// What the limit on space is about.
-    pub(super) fn writable(&self) -> [&Path; 3] {
-        [&self.folders.tree, &self.folders.home, &self.folders.temporary]
+    /// A program that runs where the session's space is mounted.
+    pub(super) fn entering(&self) -> Result<std::process::Command> {
+        self.in_space(|space| space.entering())
+    }
+
+    /// Whether the space takes no more; also if nobody can say.
+    pub(super) fn is_full(&self) -> bool {
+        !matches!(self.in_space(|space| space.is_full()), Ok(Ok(false)))
+    }
+
+    /// Bounds the space for a command.
+    pub(super) async fn bound(&self, bytes: u64) -> Result<()> {
+        let rooms = Arc::clone(&self.rooms);
+        let bounded =
+            tokio::task::spawn_blocking(move || rooms.in_space(|space| space.bound(bytes)));
+        bounded.await.map_err(|cause| Error::unexpected("bounding did not end").source(cause))??
+    }
+
+    fn in_space<T>(&self, look: impl FnOnce(&mut Space) -> T) -> Result<T> {
+        self.rooms.in_space(look)
     }
 }
 
@@ -168,7 +199,7 @@ impl Session for BwrapSession {
 
     async fn collect(&self, what: &Collect) -> Result<ByteStream> {
         let (_turn, unfinished) = self.turn().await?;
-        let (tree, what) = (self.folders.tree.clone(), what.clone());
+        let (tree, what) = (self.in_space(|space| space.outside("tree"))?, what.clone());
         let archive = self.own.join(format!("archive{}", self.shared.next()));
         // All of the session's processes have ended: what is archived does not change meanwhile.
         let collected = tokio::task::spawn_blocking(move || {

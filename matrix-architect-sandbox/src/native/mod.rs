@@ -103,7 +103,7 @@ pub(crate) use owner::Owner;
 #[cfg(feature = "bwrap")]
 pub(crate) use plan::{environment, root};
 #[cfg(feature = "bwrap")]
-pub(crate) use root::{HOME, TREE};
+pub(crate) use root::{HOME, TREE, inodes};
 #[cfg(feature = "bwrap")]
 pub(crate) use run::{make_group, not_executed, standard_input};
 #[cfg(feature = "bwrap")]

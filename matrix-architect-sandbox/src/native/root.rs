@@ -391,6 +391,6 @@ impl Scratch {
 
 /// One file per 4 KiB, but enough for small spaces and not so many that their kernel memory
 /// becomes the larger part.
-fn inodes(size: u64) -> u64 {
+pub(crate) fn inodes(size: u64) -> u64 {
     (size / 4096).clamp(4096, 4 << 20)
 }

@@ -80,14 +80,22 @@ async fn nothing_is_shown_where_commands_could_put_a_link_in_the_way() {
 }
 
 #[tokio::test]
-async fn a_session_that_fills_its_folders_is_ended() {
+async fn a_session_that_fills_its_folders_is_told_and_gets_no_more_than_its_command_may() {
     let Some(ground) = Ground::find() else { return };
     let mut spec = SessionSpec::new(SessionId::from_number(1));
     spec.limits = Limits::default().disk(4 << 20);
     let session = ground.sandbox.open(&Files::default(), &spec).await.unwrap();
-    let fill = Command::shell("head -c 6000000 /dev/zero > big; sleep 100");
+    let mut fill = Command::shell("head -c 6000000 /dev/zero > big");
     let exit = session.run(&fill, &mut Vec::new(), &Cancel::new()).await.unwrap();
     assert_eq!(exit.verdict, ExitVerdict::DiskExceeded);
+    let count = Command::shell("test $(stat -c %s big) -le 4194304");
+    let exit = session.run(&count, &mut Vec::new(), &Cancel::new()).await.unwrap();
+    assert_eq!(exit.verdict, ExitVerdict::Exited(0), "the kernel holds the bound");
+    fill.limits = Some(spec.limits.clone().disk(16 << 20));
+    let exit = session.run(&fill, &mut Vec::new(), &Cancel::new()).await.unwrap();
+    assert_eq!(exit.verdict, ExitVerdict::Exited(0));
+    let error = session.run(&count, &mut Vec::new(), &Cancel::new()).await.unwrap_err();
+    assert!(error.to_string().contains("holds more than the command's disk limit"), "{error}");
     session.close().await.unwrap();
 }
 

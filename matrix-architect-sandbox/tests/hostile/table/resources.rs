@@ -12,7 +12,6 @@ use matrix_architect_core::traits::{
 use crate::attempt::{
     Attempt, Bounds,
     How::{Bound, Flood},
-    Kind::Bwrap,
     Source::{self, Cve, Escape, Manual, Ours},
 };
 
@@ -29,11 +28,10 @@ const fn bound(
     Attempt::new(name, source, held_by, Bound { line, tight, wide, told })
 }
 
-/// Kernels hold these; bubblewrap's space is watched from time to time, as its documentation says.
 const fn filled(name: &'static str, source: Source, line: &'static str) -> Attempt {
     let held_by = "bytes and inodes of the one writable space";
     // What has no name is free again as soon as the command has ended.
-    bound(name, source, held_by, line, DISK, &[DiskExceeded, Exited(1)]).except(&[Bwrap])
+    bound(name, source, held_by, line, DISK, &[DiskExceeded, Exited(1)])
 }
 
 const fn flood(name: &'static str, source: Source, line: &'static str, bytes: u64) -> Attempt {
