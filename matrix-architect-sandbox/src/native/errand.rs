@@ -2,21 +2,19 @@
 //! the commands' user, in a process that can be killed like a command.
 //!
 //! No cgroup bounds it, so it has bounds of its own, and it holds nothing but its archive and the
-//! pipe for its answer. Like a command's, its process can exist and be confined before there is
-//! anything to do.
+//! pipe for its answer.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::process::{Resource, Rlimit};
-use serde::{Deserialize, Serialize};
 
 use super::{
     collect, command,
     confinement::Confinement,
     fault::{Fault, Step as _},
     supervise::{self, Kind, Watched},
-    sys, unpack,
-    wire::{self, CollectRequest, Reply},
+    sys,
+    wire::{CollectRequest, Reply},
 };
 
 /// Private memory; far more than the names of as many files as are ever asked for.
@@ -25,64 +23,27 @@ const MEMORY: u64 = 512 << 20;
 /// CPU time in seconds; far more than moving all a session can hold.
 const CPU: u64 = 600;
 
-/// What there is to do.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Errand {
-    Unpack,
-    Collect(CollectRequest),
-}
-
-/// A process that waits for an errand.
-#[derive(Debug)]
-pub(super) struct Porter {
-    child: sys::Child,
-    report: OwnedFd,
-    socket: OwnedFd,
-}
-
-impl Porter {
-    /// Starts the process; it makes itself ready beside the caller.
-    pub(super) fn prepare(confinement: &Confinement) -> Result<Self, Fault> {
-        let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .step("opening a pipe for the report")?;
-        let (socket, theirs) = wire::pair().step("opening a socket to the process")?;
-        match sys::clone(0).step("starting a process")? {
-            sys::Side::Child => main(confinement, theirs, &answer),
-            sys::Side::Parent(child) => Ok(Self { child, report, socket }),
-        }
-    }
-
-    /// Sends it off with the archive to read or write.
-    pub(super) fn send(self, errand: &Errand, archive: &OwnedFd) -> Watched {
-        let sent = wire::send(self.socket.as_fd(), errand, &[archive.as_fd()]);
-        let watched = Watched::new(self.child, Kind::Errand, self.report);
-        if sent.is_err() {
-            // Told like any that ended before it was done.
-            watched.kill();
-        }
-        watched
+/// Has a process write an archive.
+pub(super) fn start(
+    confinement: &Confinement,
+    what: &CollectRequest,
+    archive: OwnedFd,
+) -> Result<Watched, Fault> {
+    let (report, answer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .step("opening a pipe for the report")?;
+    match sys::clone(0).step("starting a process")? {
+        sys::Side::Child => main(confinement, what, archive, &answer),
+        sys::Side::Parent(child) => Ok(Watched::new(child, Kind::Errand, report)),
     }
 }
 
-/// Waits for the errand, does it and says how it went.
-fn main(confinement: &Confinement, socket: OwnedFd, answer: &OwnedFd) -> ! {
-    let ready = bound().and_then(|()| confinement.restrict()).and_then(|()| {
-        sys::close_all_but(&[socket.as_fd(), answer.as_fd()]);
-        wire::receive::<Errand>(socket.as_fd()).step("receiving an errand")
-    });
-    // With what strangers wrote it is alone.
-    drop(socket);
-    let reply = match ready {
-        // Nobody waits any more.
-        Ok(None) => sys::exit(0),
-        Ok(Some((errand, mut archive))) => match (errand, archive.pop()) {
-            (Errand::Unpack, Some(archive)) => unpack::main(archive),
-            (Errand::Collect(what), Some(archive)) => collect::main(&what, archive),
-            (_, None) => {
-                let lost = rustix::io::Errno::BADMSG.into();
-                Reply::Failed(Fault::new("receiving an errand", &lost))
-            }
-        },
+/// Does the errand and says how it went.
+fn main(confinement: &Confinement, what: &CollectRequest, archive: OwnedFd, answer: &OwnedFd) -> ! {
+    let reply = match bound().and_then(|()| confinement.restrict()) {
+        Ok(()) => {
+            sys::close_all_but(&[archive.as_fd(), answer.as_fd()]);
+            collect::main(what, archive)
+        }
         Err(fault) => Reply::Failed(fault),
     };
     let _ = supervise::report(answer, &reply);

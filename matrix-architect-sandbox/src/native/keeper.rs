@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     confinement::{Confinement, FilterSet},
-    errand::{Errand, Porter},
+    errand,
     fault::{Fault, Step as _},
     meter::Meter,
     network,
@@ -24,7 +24,10 @@ use super::{
     stand::{enter_namespaces, stand},
     supervise::{Conclusion, Kind, Watched},
     sys,
-    wire::{self, Ended, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest, Services},
+    wire::{
+        self, CollectRequest, Ended, Layer, OpenRequest, Reply, Request, RootPlan, RunRequest,
+        Services,
+    },
 };
 
 /// How often usage is looked at where the kernel holds no limit.
@@ -52,8 +55,6 @@ struct Keeper {
     confinement: Confinement,
     /// What the next command gets, or why there is none.
     seat: Result<Seat, Fault>,
-    /// Who does the next errand, if somebody stands by.
-    porter: Option<Porter>,
     children: Vec<Watched>,
     /// How each service ended, in the order of their start; `None` while it runs.
     services: Vec<Option<Result<Ended, Fault>>>,
@@ -85,11 +86,13 @@ impl Keeper {
         let confinement = Confinement::prepare(request.user, filters, without, &mut lacking);
         let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .step("opening the session's pidfd")?;
-        wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &[own.as_fd()])
+        let tree = scratch.tree()?;
+        let with = [own.as_fd(), tree.as_fd()];
+        wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &with)
             .step("answering the server")?;
         let (socket, seat) = (foundation.socket, Err(no_seat()));
-        let (porter, children, services) = (None, Vec::new(), Vec::new());
-        Ok(Self { socket, scratch, proc, confinement, seat, porter, children, services })
+        let (children, services) = (Vec::new(), Vec::new());
+        Ok(Self { socket, scratch, proc, confinement, seat, children, services })
     }
 
     /// Does what the server asks and watches what it started, whichever comes first.
@@ -181,15 +184,11 @@ impl Keeper {
                 let found = self.children.iter().filter(|child| child.is_service_at(place));
                 return found.for_each(Watched::kill);
             }
-            Request::StandBy => {
-                // What cannot be made now is made when it is needed, and told then.
-                self.porter = Porter::prepare(&self.confinement).ok();
-                return;
+            Request::Resize { disk } => {
+                let resized = self.scratch.resize(disk);
+                return self.answer(resized.map(|()| Reply::Done));
             }
-            Request::Unpack { disk } => {
-                self.scratch.resize(disk).and_then(|()| self.errand(&Errand::Unpack, descriptors))
-            }
-            Request::Collect(what) => self.errand(&Errand::Collect(what), descriptors),
+            Request::Collect(what) => self.collect(&what, descriptors),
             Request::Listen => return self.open_door(),
             // What was to be killed may have ended by itself meanwhile.
             Request::Kill => {
@@ -289,11 +288,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Has a child do an errand.
-    fn errand(&mut self, errand: &Errand, mut with: Vec<OwnedFd>) -> Result<Watched, Fault> {
+    /// Has a child write an archive.
+    fn collect(&self, what: &CollectRequest, mut with: Vec<OwnedFd>) -> Result<Watched, Fault> {
         let archive = with.pop().ok_or_else(|| unreadable("a descriptor is missing"))?;
-        let porter = self.porter.take().map_or_else(|| Porter::prepare(&self.confinement), Ok)?;
-        Ok(porter.send(errand, &archive))
+        errand::start(&self.confinement, what, archive)
     }
 }
 

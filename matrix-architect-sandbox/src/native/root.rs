@@ -317,6 +317,13 @@ impl Scratch {
         Ok(scratch)
     }
 
+    /// The folder of the tree, for who fills it from outside.
+    pub(super) fn tree(&self) -> Result<OwnedFd, Fault> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.root, WRITABLE[0].0, flags, Mode::empty())
+            .step("opening the folder of the tree")
+    }
+
     /// Reads back that the kernel holds the size, which it rounds up to whole pages.
     fn check(&self) -> Result<(), Fault> {
         let step = "bounding the writable space";

@@ -217,7 +217,7 @@ impl Sandbox for NativeSandbox {
         }
         let mut request = self.0.request(spec.limits.disk);
         request.binds.clone_from(&spec.binds);
-        let standing = Standing { link: self.0.launcher.open(request)?, prepared: None };
+        let standing = Standing::open(&self.0, request)?;
         let session = NativeSession::open(&self.0, standing, tree, spec).await?;
         Ok(Box::new(session))
     }

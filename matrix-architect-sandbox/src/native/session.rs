@@ -11,7 +11,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
 use matrix_architect_core::{
     error::{Error, ErrorKind, Result},
     traits::{
@@ -20,13 +19,14 @@ use matrix_architect_core::{
     },
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, unix::AsyncFd},
+    io::{AsyncReadExt as _, unix::AsyncFd},
     net::unix::pipe,
     sync::{Mutex, OwnedMutexGuard},
 };
 
 use super::{
     door::Door,
+    fill::fill,
     link::AsyncLink,
     prepared::Prepared,
     run,
@@ -92,8 +92,8 @@ impl Drop for Line {
 }
 
 impl NativeSession {
-    /// Takes a session into use: unpacks the tree and makes ready for the first command, while the
-    /// session may still be building itself.
+    /// Takes a session into use: makes ready for the first command, while the session may still be
+    /// building itself, and fills the tree.
     pub(super) async fn open(
         shared: &Arc<Shared>,
         standing: Standing,
@@ -102,25 +102,21 @@ impl NativeSession {
     ) -> Result<Self> {
         let link = standing.link.into_async()?;
         let limits = &spec.limits;
-        let asked = async {
-            // First what takes longest.
-            let prepared = match standing.prepared.filter(|made| made.fits(limits)) {
-                Some(prepared) => prepared,
-                None => prepare(shared, &link, limits).await?,
-            };
-            fill(&link, limits.disk, tree).await.map(|()| prepared)
+        let prepared = match standing.prepared.filter(|made| made.fits(limits)) {
+            Some(prepared) => Ok(prepared),
+            // Made ready beside what follows.
+            None => prepare(shared, &link, limits).await,
         };
-        let asked = asked.await;
         // A session that does not stand says why, which is more than that it cannot be asked.
-        let pidfd = sys::watch(stands(&link).await?).map_err(|cause| {
+        let (process, folder) = stands(&link).await?;
+        let prepared = prepared?;
+        let pidfd = sys::watch(process).map_err(|cause| {
             Error::new(ErrorKind::Unavailable, "a sandbox session cannot be watched").source(cause)
         })?;
-        let prepared = asked?;
-        match link.prompt_answer().await?.0 {
-            Reply::Done => {}
-            Reply::Failed(fault) => return Err(fault.into_error()),
-            _ => return Err(Error::unexpected("a sandbox session spoke out of turn")),
+        if standing.disk != limits.disk {
+            resize(&link, limits.disk).await?;
         }
+        fill(folder, standing.user, tree).await?;
         let door = match &spec.network {
             Network::Egress(egress) => Some(Door::open(&link, &shared.proxy, egress).await?),
             _ => None,
@@ -197,32 +193,30 @@ async fn prepare(shared: &Arc<Shared>, link: &AsyncLink, limits: &Limits) -> Res
     Ok(prepared)
 }
 
-/// Has the tree unpacked; the reply is still to come.
-async fn fill(link: &AsyncLink, disk: u64, tree: &dyn Tree) -> Result<()> {
-    let (read, write) = pipe_pair()?;
-    let mut writer = pipe::Sender::from_owned_fd(write).map_err(no_pipe)?;
-    link.send(&Request::Unpack { disk }, &[read.as_fd()]).await?;
-    drop(read);
-    let mut archive = tree.pack().await?;
-    while let Some(piece) = archive.next().await {
-        // A session that gave up has said why, or will.
-        if writer.write_all(&piece?).await.is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Waits until the session stands and takes the pidfd of its first process.
-async fn stands(link: &AsyncLink) -> Result<OwnedFd> {
+/// Waits until the session stands and takes the pidfd of its first process and the folder of its
+/// tree.
+async fn stands(link: &AsyncLink) -> Result<(OwnedFd, OwnedFd)> {
     match link.prompt_answer().await? {
-        (Reply::Ready(lacking), mut with) => {
+        (Reply::Ready(lacking), with) => {
             if let Some((_, fault)) = lacking.into_iter().next() {
                 return Err(fault.into_error());
             }
-            with.pop().ok_or_else(|| Error::unexpected("a sandbox session came without its pidfd"))
+            let [process, folder] = <[OwnedFd; 2]>::try_from(with).map_err(|_| {
+                Error::unexpected("a sandbox session came without its pidfd and its folder")
+            })?;
+            Ok((process, folder))
         }
         (Reply::Failed(fault), _) => Err(fault.into_error()),
+        _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
+    }
+}
+
+/// Gives the session's writable space the size that its limits say.
+async fn resize(link: &AsyncLink, disk: u64) -> Result<()> {
+    link.send(&Request::Resize { disk }, &[]).await?;
+    match link.prompt_answer().await?.0 {
+        Reply::Done => Ok(()),
+        Reply::Failed(fault) => Err(fault.into_error()),
         _ => Err(Error::unexpected("a sandbox session spoke out of turn")),
     }
 }

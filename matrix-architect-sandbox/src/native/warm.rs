@@ -8,28 +8,36 @@ use matrix_architect_core::{
     traits::{Limits, SessionSpec},
 };
 
-use super::{link::Link, prepared::Prepared, sandbox::Shared, wire::Request};
+use super::{link::Link, prepared::Prepared, sandbox::Shared, wire::OpenRequest};
 
 /// A session with nothing in it yet.
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) link: Link,
+    /// Bytes of its writable space.
+    pub(super) disk: u64,
+    /// Whom its commands run as on the host.
+    pub(super) user: Option<u32>,
     pub(super) prepared: Option<Prepared>,
 }
 
 impl Standing {
-    /// Starts one; it makes itself ready beside the caller and says when it is.
-    pub(super) fn start(shared: &Shared, limits: &Limits) -> Result<Self> {
-        let link = shared.launcher.open(shared.request(limits.disk))?;
-        link.say(&Request::StandBy, &[])?;
-        let mut prepared = None;
+    /// Has one made. It makes itself ready beside the caller and says when it is.
+    pub(super) fn open(shared: &Shared, request: OpenRequest) -> Result<Self> {
+        let (disk, user) = (request.disk, request.user);
+        Ok(Self { link: shared.launcher.open(request)?, disk, user, prepared: None })
+    }
+
+    /// The same, for whoever comes, and with a place for the first command.
+    fn ahead(shared: &Shared, limits: &Limits) -> Result<Self> {
+        let mut standing = Self::open(shared, shared.request(limits.disk))?;
         // Without cgroups made ready the session's first command makes them.
         if let Ok((made, preparation)) = Prepared::new(shared, limits) {
             let (request, with) = preparation.message();
-            link.say(request, &with)?;
-            prepared = Some(made);
+            standing.link.say(request, &with)?;
+            standing.prepared = Some(made);
         }
-        Ok(Self { link, prepared })
+        Ok(standing)
     }
 }
 
@@ -73,7 +81,7 @@ impl Pool {
                 }
                 state.limits.clone()
             };
-            match Standing::start(shared, &limits) {
+            match Standing::ahead(shared, &limits) {
                 Ok(standing) => {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                     // Somebody else may have filled it meanwhile; what is too much ends here.

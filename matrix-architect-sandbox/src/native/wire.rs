@@ -126,10 +126,8 @@ impl Layer {
 /// To a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// Make a process ready for the next archive that comes or goes. No reply.
-    StandBy,
-    /// Unpack a tar archive, read from the one descriptor, into the tree.
-    Unpack {
+    /// Give the writable space another size.
+    Resize {
         /// Bytes of the writable space.
         disk: u64,
     },
@@ -218,12 +216,12 @@ pub(super) struct CollectRequest {
     pub(super) max_entries: u64,
 }
 
-/// From a session. The pidfd of its first process comes with `Ready`.
+/// From a session. The pidfd of its first process and the folder of its tree come with `Ready`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
     /// The session stands; these layers it lacks, and why.
     Ready(Vec<(Layer, Fault)>),
-    /// Unpacked, collected.
+    /// Resized, collected.
     Done,
     /// The listener is the message's descriptor.
     Listening,

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use matrix_architect_core::{
     Error,
     error::{ErrorKind, Result},
+    path::RelPath,
 };
 use tar::{EntryType, Header, PaxExtensions};
 
@@ -20,14 +21,28 @@ const EXTENSION_CAP: u64 = 64 * 1024;
 
 /// One member, before its content.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// As written, without a leading `./`.
-    pub(super) path: String,
-    pub(super) kind: MemberKind,
+    path: String,
+    pub(crate) kind: MemberKind,
+}
+
+impl Member {
+    /// Its path in the tree; `None` for the tree itself.
+    pub(crate) fn tree_path(&self) -> Result<Option<RelPath>> {
+        let is_folder = matches!(self.kind, MemberKind::Folder);
+        if is_folder && matches!(self.path.as_str(), "" | "." | "./") {
+            return Ok(None);
+        }
+        let text = if is_folder { self.path.trim_end_matches('/') } else { &self.path };
+        RelPath::new(text).map(Some).map_err(|source| {
+            unsafe_path("a path in the archive leaves the tree", text.escape_debug()).source(source)
+        })
+    }
 }
 
 #[derive(Debug)]
-pub(super) enum MemberKind {
+pub(crate) enum MemberKind {
     Folder,
     File { executable: bool, size: u64 },
     Symlink { target: Vec<u8> },
@@ -42,17 +57,17 @@ struct Extensions {
 
 /// An archive being read from front to back.
 #[derive(Debug)]
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     reader: R,
 }
 
 impl<R: Read> Archive<R> {
-    pub(super) const fn new(reader: R) -> Self {
+    pub(crate) const fn new(reader: R) -> Self {
         Self { reader }
     }
 
     /// The next member. The content of a file must be taken with [`copy`](Self::copy) before.
-    pub(super) fn next(&mut self) -> Result<Option<Member>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Member>> {
         let mut extensions = Extensions::default();
         while let Some(header) = self.header()? {
             let size = header.entry_size().map_err(|source| broken("size").source(source))?;
@@ -68,7 +83,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// Copies a file's content of `size` bytes.
-    pub(super) fn copy(&mut self, size: u64, to: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn copy(&mut self, size: u64, to: &mut impl Write) -> io::Result<()> {
         let copied = io::copy(&mut self.reader.by_ref().take(size), to)?;
         if copied < size {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -170,7 +185,7 @@ fn broken(what: &'static str) -> Error {
 }
 
 /// The error of reading the archive itself.
-pub(super) fn cut(source: io::Error) -> Error {
+pub(crate) fn cut(source: io::Error) -> Error {
     if source.kind() == io::ErrorKind::UnexpectedEof {
         return broken("end").advice("the archive was cut; fetch it again");
     }

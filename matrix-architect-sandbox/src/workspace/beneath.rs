@@ -18,12 +18,13 @@ use super::fault::fault;
 const RESOLVE: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const MODE_OF_FOLDERS: Mode = Mode::from_raw_mode(0o755);
 /// The kernel asks for another try when a rename elsewhere races with the walk.
 const TRIES: u32 = 64;
 
 /// An open directory.
 #[derive(Debug)]
-pub(super) struct Beneath {
+pub(crate) struct Beneath {
     fd: OwnedFd,
     path: PathBuf,
 }
@@ -33,6 +34,12 @@ impl Beneath {
         let fd = rustix::fs::openat(CWD, &path, FOLDER, Mode::empty())
             .map_err(|source| fault(source, "cannot open the directory", path.display()))?;
         Ok(Arc::new(Self { fd, path }))
+    }
+
+    /// A directory that somebody else opened, and what it is called in errors.
+    #[cfg(all(feature = "native", target_os = "linux"))]
+    pub(crate) fn opened(fd: OwnedFd, path: PathBuf) -> Arc<Self> {
+        Arc::new(Self { fd, path })
     }
 
     pub(super) const fn path(&self) -> &PathBuf {
@@ -76,18 +83,23 @@ impl Beneath {
     }
 
     /// Makes a folder and those above it.
-    fn make_folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+    pub(crate) fn make_folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
         match self.folder(path) {
             Err(Errno::NOENT) => {}
             answer => return answer,
         }
         let mut folder = self.folder("")?;
         for name in path.split('/') {
-            match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let made = match rustix::fs::mkdirat(&folder, name, MODE_OF_FOLDERS) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
                 Err(error) => return Err(error),
-            }
+            };
             folder = rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
+            if made {
+                // The mode at creation is cut by the process's umask.
+                rustix::fs::fchmod(&folder, MODE_OF_FOLDERS)?;
+            }
         }
         Ok(folder)
     }
@@ -100,19 +112,19 @@ pub(super) fn split(path: &str) -> (&str, &str) {
 
 /// Writes new entries beneath a directory; nothing that exists is overwritten or followed.
 #[derive(Debug)]
-pub(super) struct TreeWriter {
+pub(crate) struct TreeWriter {
     root: Arc<Beneath>,
     /// The folder of the last entry: entries come in path order, so it is mostly the next one's.
     folder: Option<(String, OwnedFd)>,
 }
 
 impl TreeWriter {
-    pub(super) const fn new(root: Arc<Beneath>) -> Self {
+    pub(crate) const fn new(root: Arc<Beneath>) -> Self {
         Self { root, folder: None }
     }
 
     /// Creates a file that does not exist yet.
-    pub(super) fn file(&mut self, path: &RelPath, executable: bool) -> io::Result<File> {
+    pub(crate) fn file(&mut self, path: &RelPath, executable: bool) -> io::Result<File> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
@@ -124,7 +136,7 @@ impl TreeWriter {
     }
 
     /// Creates a symbolic link that does not exist yet.
-    pub(super) fn link(&mut self, path: &RelPath, target: &[u8]) -> io::Result<()> {
+    pub(crate) fn link(&mut self, path: &RelPath, target: &[u8]) -> io::Result<()> {
         let (folder, name) = self.enter(path)?;
         Ok(rustix::fs::symlinkat(target, folder, name)?)
     }

@@ -12,6 +12,7 @@ mod archive;
 mod beneath;
 mod dir_tree;
 mod fault;
+mod incoming;
 mod limits;
 mod links;
 mod names;
@@ -83,3 +84,9 @@ pub use limits::TreeLimits;
 pub(crate) use pieces::{Pieces, written};
 pub use scratch::{Scratch, ScratchDir};
 pub use unpack::unpack;
+#[cfg(all(feature = "native", target_os = "linux"))]
+pub(crate) use {
+    archive::{Archive, MemberKind, cut},
+    beneath::{Beneath, TreeWriter},
+    incoming::read_by_thread,
+};

@@ -6,16 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use bytes::{Buf as _, Bytes};
-use futures_util::StreamExt as _;
 use matrix_architect_core::{Error, error::Result, path::RelPath, traits::ByteStream};
-use tokio::sync::mpsc;
 
 use super::{
     DirTree, Scratch, TreeLimits,
     archive::{Archive, Member, MemberKind, cut},
     beneath::{Beneath, TreeWriter},
-    fault::{fault, unsafe_path},
+    fault::fault,
+    incoming::read_by_thread,
     limits::Budget,
     links::Links,
     names::refuse_git_folder,
@@ -49,40 +47,17 @@ use super::{
 /// ```
 pub async fn unpack(
     scratch: &Arc<Scratch>,
-    mut packed: ByteStream,
+    packed: ByteStream,
     limits: &TreeLimits,
 ) -> Result<DirTree> {
-    let (sender, receiver) = mpsc::channel(4);
     let (scratch, limits) = (Arc::clone(scratch), *limits);
-    let writer = tokio::task::spawn_blocking(move || {
+    let unpacked = read_by_thread(packed, move |packed| {
         let directory = scratch.directory()?;
         let root = Beneath::open(directory.path().to_owned())?;
-        Unpacking::new(root, limits).run(Incoming { receiver, piece: Bytes::new() })?;
+        Unpacking::new(root, limits).run(packed)?;
         DirTree::owned(directory)
     });
-    let mut failed = None;
-    while let Some(piece) = packed.next().await {
-        match piece {
-            Ok(piece) => {
-                // A writer that stopped has its answer already.
-                if sender.send(piece).await.is_err() {
-                    break;
-                }
-            }
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
-        }
-    }
-    drop(sender);
-    let answer = writer
-        .await
-        .map_err(|source| Error::unexpected("the unpacking did not end").source(source))?;
-    match failed {
-        Some(error) => Err(error.operation("workspace.unpack")),
-        None => answer.map_err(|error| error.operation("workspace.unpack")),
-    }
+    unpacked.await.map_err(|error| error.operation("workspace.unpack"))
 }
 
 struct Unpacking {
@@ -115,14 +90,7 @@ impl Unpacking {
     }
 
     fn take(&mut self, archive: &mut Archive<impl Read>, member: Member) -> Result<()> {
-        let folder = matches!(member.kind, MemberKind::Folder);
-        if folder && matches!(member.path.as_str(), "" | "." | "./") {
-            return Ok(());
-        }
-        let text = if folder { member.path.trim_end_matches('/') } else { &member.path };
-        let path = RelPath::new(text).map_err(|source| {
-            unsafe_path("a path in the archive leaves the tree", text.escape_debug()).source(source)
-        })?;
+        let Some(path) = member.tree_path()? else { return Ok(()) };
         refuse_git_folder(&path)?;
         match member.kind {
             // Folders are implied by the paths in them; an empty one costs an entry all the same.
@@ -166,24 +134,4 @@ fn duplicate(path: &RelPath) -> Error {
     Error::invalid("two entries of the archive claim the same path")
         .code("duplicate_entry")
         .context("path", path)
-}
-
-/// The stream's pieces for a thread that reads.
-struct Incoming {
-    receiver: mpsc::Receiver<Bytes>,
-    piece: Bytes,
-}
-
-impl Read for Incoming {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece,
-                None => return Ok(0),
-            }
-        }
-        let count = self.piece.len().min(buffer.len());
-        self.piece.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
 }

@@ -1,0 +1,65 @@
+//! Fills a session's tree, in which nothing runs yet.
+//!
+//! The session hands over the empty folder and the server writes into it, so that no process has to be
+//! made and confined for that. The kernel resolves every path beneath the folder and follows no link; links
+//! are made last. The thread that writes has the commands' user's rights to files and no more, so that
+//! what it makes is theirs, in the space that bounds them.
+
+use std::{
+    io::{self, Read},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use matrix_architect_core::{
+    error::{Error, Result},
+    path::RelPath,
+    traits::Tree,
+};
+
+use super::{fault::Fault, root::TREE, sys};
+use crate::workspace::{Archive, Beneath, MemberKind, TreeWriter, cut, read_by_thread};
+
+/// Writes a tree into an empty folder.
+pub(super) async fn fill(folder: OwnedFd, user: Option<u32>, tree: &dyn Tree) -> Result<()> {
+    let packed = tree.pack().await?;
+    read_by_thread(packed, move |packed| {
+        let _as_user = user
+            .map(sys::FilesAs::new)
+            .transpose()
+            .map_err(|cause| Fault::new("becoming the command's user", &cause).into_error())?;
+        write(&Beneath::opened(folder, TREE.into()), packed)
+    })
+    .await
+}
+
+/// What may be in a tree is for those to say who make one; here it is only written where it belongs.
+fn write(folder: &Arc<Beneath>, packed: impl Read) -> Result<()> {
+    let mut writer = TreeWriter::new(Arc::clone(folder));
+    let (mut archive, mut links) = (Archive::new(packed), Vec::new());
+    while let Some(member) = archive.next()? {
+        let Some(path) = member.tree_path()? else { continue };
+        match member.kind {
+            MemberKind::Folder => {
+                folder.make_folder(path.as_str()).map_err(|cause| failed(cause.into(), &path))?;
+            }
+            MemberKind::File { executable, size } => {
+                let mut file =
+                    writer.file(&path, executable).map_err(|cause| failed(cause, &path))?;
+                archive.copy(size, &mut file).map_err(|cause| match cause.kind() {
+                    io::ErrorKind::UnexpectedEof => cut(cause),
+                    _ => failed(cause, &path),
+                })?;
+            }
+            MemberKind::Symlink { target } => links.push((path, target)),
+        }
+    }
+    for (path, target) in links {
+        writer.link(&path, &target).map_err(|cause| failed(cause, &path))?;
+    }
+    Ok(())
+}
+
+fn failed(cause: io::Error, path: &RelPath) -> Error {
+    Fault::new("unpacking the tree", &cause).on(path).into_error()
+}
