@@ -41,25 +41,28 @@ fn write(folder: &Arc<Beneath>, packed: impl Read) -> Result<()> {
         let Some(path) = member.tree_path()? else { continue };
         match member.kind {
             MemberKind::Folder => {
-                folder.make_folder(path.as_str()).map_err(|cause| failed(cause.into(), &path))?;
+                folder.make_folder(path.as_str()).map_err(|cause| failed(&cause.into(), &path))?;
             }
             MemberKind::File { executable, size } => {
                 let mut file =
-                    writer.file(&path, executable).map_err(|cause| failed(cause, &path))?;
+                    writer.file(&path, executable).map_err(|cause| failed(&cause, &path))?;
                 archive.copy(size, &mut file).map_err(|cause| match cause.kind() {
                     io::ErrorKind::UnexpectedEof => cut(cause),
-                    _ => failed(cause, &path),
+                    _ => failed(&cause, &path),
                 })?;
             }
             MemberKind::Symlink { target } => links.push((path, target)),
         }
     }
     for (path, target) in links {
-        writer.link(&path, &target).map_err(|cause| failed(cause, &path))?;
+        writer.link(&path, &target).map_err(|cause| failed(&cause, &path))?;
     }
     Ok(())
 }
 
-fn failed(cause: io::Error, path: &RelPath) -> Error {
-    Fault::new("unpacking the tree", &cause).on(path).into_error()
+fn failed(cause: &io::Error, path: &RelPath) -> Error {
+    Fault::new("unpacking the tree", cause).on(path).into_error()
 }
+
+#[cfg(test)]
+mod tests;
