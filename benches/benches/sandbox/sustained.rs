@@ -14,9 +14,13 @@ use crate::{
     table::Targets,
 };
 
-/// How long two workers run before it is the next contender's turn, and how often.
+/// How long two workers run before it is the next contender's turn.
 const BLOCK: Duration = Duration::from_secs(3);
-const BLOCKS: u32 = 3;
+
+/// How often it is each contender's turn.
+fn blocks() -> u32 {
+    std::env::var("ARCHITECT_BENCH_BLOCKS").map_or(3, |blocks| blocks.parse().unwrap())
+}
 
 /// How often two workers get through in a second; what a worker needs is made before.
 fn by_two<W: FnMut()>(start: impl Fn() -> W + Sync) -> f64 {
@@ -83,19 +87,19 @@ pub(crate) fn compare(
     if image.is_some() {
         contenders.push((API, &api));
     }
-    let mut rates = vec![0.0; contenders.len()];
-    for _ in 0..BLOCKS {
+    let (mut rates, blocks) = (vec![0.0; contenders.len()], blocks());
+    for _ in 0..blocks {
         for ((_, contender), rate) in contenders.iter().zip(&mut rates) {
-            *rate += contender() / f64::from(BLOCKS);
+            *rate += contender() / f64::from(blocks);
         }
     }
     let names = contenders.iter().map(|(name, _)| *name);
+    println!("\n| two workers, {blocks} blocks of 3 s each | runs/s | of bwrap | of Docker API |");
     tell(&names.zip(rates).collect::<Vec<_>>(), targets);
 }
 
 fn tell(rates: &[(&str, f64)], targets: &mut Targets) {
     let rate = |name: &str| rates.iter().find(|(other, _)| *other == name).map(|(_, rate)| *rate);
-    println!("\n| two workers, 3 blocks of 3 s each | runs/s | of bwrap | of Docker API |");
     println!("|---|---|---|---|");
     let of = |own: f64, peer| {
         rate(peer).map_or("missing".to_owned(), |peer| format!("{:.2}", own / peer))
