@@ -110,6 +110,10 @@ fn by_program(peers: &Peers) -> Vec<Contender<'_>> {
         let turn = timed(move || assert!(peers::nsjail(nsjail, program)));
         contenders.push(Contender::new("nsjail -Mo", 1, turn));
     }
+    if let Some(hakoniwa) = &peers.hakoniwa {
+        let turn = timed(move || assert!(peers::hakoniwa(hakoniwa, program)));
+        contenders.push(Contender::new("hakoniwa run", 1, turn));
+    }
     if let Some(crun) = &peers.crun {
         let turn = timed(move || assert!(crun.run()));
         contenders.push(Contender::new("crun run, without cgroups", 1, turn));

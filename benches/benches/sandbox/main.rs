@@ -8,9 +8,9 @@
 //! verdict and usage told, and, when cold, the session opened, closed and gone.
 //!
 //! Peers are found in the path; those that are missing are named. What the bench makes (an image, two
-//! bundles, a root) it removes. The program nsjail, which few systems have as a package, may also be
-//! named by `ARCHITECT_BENCH_NSJAIL`. `ARCHITECT_BENCH_BLOCKS` says for how many blocks of three seconds two
-//! workers run, 3 unless told; the targets' minute is 20.
+//! bundles, a root) it removes. The programs nsjail and hakoniwa, which few systems have as packages, may
+//! also be named by `ARCHITECT_BENCH_NSJAIL` and `ARCHITECT_BENCH_HAKONIWA`. `ARCHITECT_BENCH_BLOCKS` says for
+//! how many blocks of three seconds two workers run, 3 unless told; the targets' minute is 20.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 #![expect(clippy::print_stdout, reason = "the tables are what this bench is for")]

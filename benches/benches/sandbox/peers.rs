@@ -18,6 +18,7 @@ pub(crate) struct Peers {
     pub(crate) program: PathBuf,
     pub(crate) bwrap: bool,
     pub(crate) nsjail: Option<PathBuf>,
+    pub(crate) hakoniwa: Option<PathBuf>,
     pub(crate) runc: Option<Bundle>,
     pub(crate) crun: Option<Crun>,
     pub(crate) image: Option<Image>,
@@ -29,7 +30,10 @@ impl Peers {
         let program = root.program();
         let peers = Self {
             bwrap: bwrap(&program),
-            nsjail: Some(nsjail_program()).filter(|nsjail| self::nsjail(nsjail, &program)),
+            nsjail: Some(named("ARCHITECT_BENCH_NSJAIL", "nsjail"))
+                .filter(|nsjail| self::nsjail(nsjail, &program)),
+            hakoniwa: Some(named("ARCHITECT_BENCH_HAKONIWA", "hakoniwa"))
+                .filter(|hakoniwa| self::hakoniwa(hakoniwa, &program)),
             runc: Some(Bundle::new(root)).filter(Bundle::runc),
             crun: Crun::new(root),
             image: Image::new(root),
@@ -38,6 +42,7 @@ impl Peers {
         let here = [
             ("bwrap", peers.bwrap),
             ("nsjail, in the path or by ARCHITECT_BENCH_NSJAIL", peers.nsjail.is_some()),
+            ("hakoniwa, in the path or by ARCHITECT_BENCH_HAKONIWA", peers.hakoniwa.is_some()),
             ("runc", peers.runc.is_some()),
             ("crun", peers.crun.is_some()),
             ("a Docker engine and its client", peers.image.is_some()),
@@ -60,14 +65,23 @@ pub(crate) fn bwrap(program: &Path) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench is told by the environment where peers are")]
-fn nsjail_program() -> PathBuf {
-    std::env::var("ARCHITECT_BENCH_NSJAIL").unwrap_or_else(|_| "nsjail".to_owned()).into()
+fn named(variable: &str, otherwise: &str) -> PathBuf {
+    std::env::var(variable).unwrap_or_else(|_| otherwise.to_owned()).into()
 }
 
 /// All namespaces over a read-only root, as by default.
 pub(crate) fn nsjail(nsjail: &Path, program: &Path) -> bool {
     let program = program.to_str().unwrap();
     succeeds(nsjail, &["-Mo", "-Q", "--chroot", "/", "--", program])
+}
+
+/// All namespaces over a read-only root, its own filter and limits as by default.
+pub(crate) fn hakoniwa(hakoniwa: &Path, program: &Path) -> bool {
+    let (folder, name) = (program.parent().unwrap(), program.file_name().unwrap());
+    let shown = format!("{}:/opt", folder.display());
+    let inside = Path::new("/opt").join(name);
+    let rest = ["--bindmount-ro", &shown, "--", inside.to_str().unwrap()];
+    succeeds(hakoniwa, &[&["run", "--unshare-all"], &rest[..]].concat())
 }
 
 /// What an OCI runtime takes, on disk.

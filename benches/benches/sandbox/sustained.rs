@@ -18,6 +18,7 @@ use crate::{
 const BLOCK: Duration = Duration::from_secs(3);
 
 /// How often it is each contender's turn.
+#[expect(clippy::disallowed_methods, reason = "how long a bench may take is told by who runs it")]
 fn blocks() -> u32 {
     std::env::var("ARCHITECT_BENCH_BLOCKS").map_or(3, |blocks| blocks.parse().unwrap())
 }
