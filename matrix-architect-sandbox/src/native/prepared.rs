@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::Arc,
 };
 
 use matrix_architect_core::traits::Limits;
@@ -24,7 +25,7 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 pub(super) struct Preparation {
     request: Request,
-    memberships: Vec<OwnedFd>,
+    memberships: Vec<Arc<OwnedFd>>,
 }
 
 impl Prepared {

@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -157,7 +158,7 @@ pub(super) fn request(
     command: &Command,
     limits: &Limits,
     group: &Group,
-) -> (RunRequest, Option<OwnedFd>) {
+) -> (RunRequest, Option<Arc<OwnedFd>>) {
     let mut env = session.shared.environment.clone();
     env.extend(session.spec.env.clone());
     env.extend(session.door.iter().flat_map(|door| door.environment.clone()));

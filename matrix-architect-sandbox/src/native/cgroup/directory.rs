@@ -1,27 +1,37 @@
 //! The directory of a cgroup, and its small files.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rustix::fs::{Mode, OFlags};
 
+/// How many files of cgroups stay open below one place at most: those of eight commands' with nine each.
+/// What finds no room is opened each time.
+const KEPT: usize = 72;
+
 /// Where cgroups can be made. It stays open, so that what is in them is reached in two steps, however
-/// deep below the mount it lies: a command's files are opened twenty times.
+/// deep below the mount it lies.
 #[derive(Clone, Debug)]
 pub(super) struct Parent {
     path: PathBuf,
     opened: Arc<OwnedFd>,
+    /// How many files below it are kept open.
+    kept: Arc<AtomicUsize>,
 }
 
 impl Parent {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
-        Ok(Self { path, opened })
+        Ok(Self { path, opened, kept: Arc::default() })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -33,16 +43,29 @@ impl Parent {
         let path = self.path.join(name);
         match fs::create_dir(&path) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
-            _ => Ok(Directory { above: self.clone(), name: name.to_owned() }),
+            _ => Ok(Directory {
+                above: self.clone(),
+                name: name.to_owned(),
+                files: Mutex::default(),
+            }),
         }
     }
 }
 
-/// A cgroup's directory.
-#[derive(Clone, Debug)]
+/// A cgroup's directory. Each of its files is opened once for reading and once for writing: a command's
+/// are used twenty times, and a cgroup goes from command to command.
+#[derive(Debug)]
 pub(super) struct Directory {
     above: Parent,
     name: String,
+    files: Mutex<BTreeMap<(&'static str, Use), Arc<OwnedFd>>>,
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    Reading,
+    Writing,
 }
 
 impl Directory {
@@ -50,35 +73,57 @@ impl Directory {
         self.above.path.join(&self.name)
     }
 
-    pub(super) fn open(&self, file: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        let path = format!("{}/{file}", self.name);
-        let above = self.above.opened.as_fd();
-        Ok(rustix::fs::openat(above, path, flags | OFlags::CLOEXEC, Mode::empty())?)
+    /// A file, to be read and written from its start only: others may have the same one.
+    pub(super) fn open(&self, file: &'static str, to: Use) -> io::Result<Arc<OwnedFd>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = files.get(&(file, to)) {
+            return Ok(Arc::clone(opened));
+        }
+        let flags = match to {
+            Use::Reading => OFlags::RDONLY,
+            Use::Writing => OFlags::WRONLY,
+        };
+        let (above, path) = (self.above.opened.as_fd(), format!("{}/{file}", self.name));
+        let opened = rustix::fs::openat(above, path, flags | OFlags::CLOEXEC, Mode::empty())?;
+        let opened = Arc::new(opened);
+        if self.above.kept.fetch_add(1, Ordering::Relaxed) < KEPT {
+            files.insert((file, to), Arc::clone(&opened));
+        } else {
+            self.above.kept.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(opened)
     }
 
     /// The start of a file, which is all of every file that is read here.
-    pub(super) fn read(&self, file: &str) -> io::Result<String> {
-        let file = self.open(file, OFlags::RDONLY)?;
+    pub(super) fn read(&self, file: &'static str) -> io::Result<String> {
+        let file = self.open(file, Use::Reading)?;
         let mut text = [0; 4096];
-        let length = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut text))?;
+        let length = rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut text, 0))?;
         Ok(String::from_utf8_lossy(&text[..length]).into_owned())
     }
 
-    pub(super) fn write(&self, file: &str, text: &str) -> io::Result<()> {
-        let file = self.open(file, OFlags::WRONLY)?;
-        rustix::io::retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
+    pub(super) fn write(&self, file: &'static str, text: &str) -> io::Result<()> {
+        let file = self.open(file, Use::Writing)?;
+        rustix::io::retry_on_intr(|| rustix::io::pwrite(&*file, text.as_bytes(), 0))?;
         Ok(())
     }
 
-    pub(super) fn number(&self, file: &str) -> Option<u64> {
+    pub(super) fn number(&self, file: &'static str) -> Option<u64> {
         self.read(file).ok()?.trim().parse().ok()
     }
 
     /// The number beside a word.
-    pub(super) fn counter(&self, file: &str, key: &str) -> u64 {
+    pub(super) fn counter(&self, file: &'static str, key: &str) -> u64 {
         let text = self.read(file).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let files = self.files.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.above.kept.fetch_sub(files.len(), Ordering::Relaxed);
     }
 }
 

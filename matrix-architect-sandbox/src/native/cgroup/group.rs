@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, fs, io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 use matrix_architect_core::traits::Limits;
-use rustix::fs::OFlags;
 
 use super::{
     Controller, Version,
-    directory::{Directory, if_there},
+    directory::{Directory, Use, if_there},
     reserve::Reserve,
 };
 
@@ -179,7 +178,7 @@ impl Group {
     /// against forks, while `cgroup.procs` takes that lock and with it waits for an RCU grace
     /// period, which is 7 to 15 ms on a machine where nobody else has just done the same
     /// (`cgroup_procs_write_start` of Linux 5.4 and newer). Who moves has one thread.
-    pub(crate) fn memberships(&self) -> io::Result<Vec<OwnedFd>> {
+    pub(crate) fn memberships(&self) -> io::Result<Vec<Arc<OwnedFd>>> {
         let file = |version: Version| match version {
             Version::V1 => "tasks",
             Version::V2 => "cgroup.procs",
@@ -188,17 +187,17 @@ impl Group {
         let mut seen = std::collections::BTreeSet::new();
         let places = self.slot.places.values();
         let each = places.filter(|(_, directory)| seen.insert(directory.path()));
-        each.map(|(version, directory)| directory.open(file(*version), OFlags::WRONLY)).collect()
+        each.map(|(version, directory)| directory.open(file(*version), Use::Writing)).collect()
     }
 
     /// A file that tells the CPU time of the tree.
-    pub(crate) fn meter(&self) -> Option<OwnedFd> {
+    pub(crate) fn meter(&self) -> Option<Arc<OwnedFd>> {
         let (version, directory) = self.slot.places.get(&Controller::CpuAcct)?;
         let file = match version {
             Version::V1 => "cpuacct.usage",
             Version::V2 => "cpu.stat",
         };
-        directory.open(file, OFlags::RDONLY).ok()
+        directory.open(file, Use::Reading).ok()
     }
 
     /// What happened, read before the cgroups are given back.
