@@ -11,26 +11,42 @@ use std::{
     sync::Arc,
 };
 
+use bytes::BytesMut;
+use futures_util::{StreamExt as _, stream};
 use matrix_architect_core::{
     error::{Error, Result},
     path::RelPath,
-    traits::Tree,
+    traits::ByteStream,
 };
 
 use super::{fault::Fault, root::TREE, sys};
 use crate::workspace::{Archive, Beneath, MemberKind, TreeWriter, cut, read_by_thread};
 
-/// Writes a tree into an empty folder.
-pub(super) async fn fill(folder: OwnedFd, user: Option<u32>, tree: &dyn Tree) -> Result<()> {
-    let packed = tree.pack().await?;
-    read_by_thread(packed, move |packed| {
-        let _as_user = user
-            .map(sys::FilesAs::new)
-            .transpose()
-            .map_err(|cause| Fault::new("becoming the command's user", &cause).into_error())?;
-        write(&Beneath::opened(folder, TREE.into()), packed)
-    })
-    .await
+/// Bytes of an archive that are written by whoever has them: they go into memory, and a thread that may
+/// block would have to be woken for longer than that takes.
+const AT_ONCE: usize = 16 << 10;
+
+/// Writes a packed tree into an empty folder.
+pub(super) async fn fill(folder: OwnedFd, user: Option<u32>, mut packed: ByteStream) -> Result<()> {
+    let folder = Beneath::opened(folder, TREE.into());
+    let mut first = BytesMut::new();
+    while let Some(piece) = packed.next().await.transpose()? {
+        first.extend_from_slice(&piece);
+        if first.len() > AT_ONCE {
+            let all = stream::once(std::future::ready(Ok(first.freeze()))).chain(packed);
+            let write = move |packed| write_as(user, &folder, packed);
+            return read_by_thread(ByteStream::new(all), write).await;
+        }
+    }
+    write_as(user, &folder, &first[..])
+}
+
+fn write_as(user: Option<u32>, folder: &Arc<Beneath>, packed: impl Read) -> Result<()> {
+    let _as_user = user
+        .map(sys::FilesAs::new)
+        .transpose()
+        .map_err(|cause| Fault::new("becoming the command's user", &cause).into_error())?;
+    write(folder, packed)
 }
 
 /// What may be in a tree is for those to say who make one; here it is only written where it belongs.

@@ -101,7 +101,7 @@ impl NativeSession {
         spec: &SessionSpec,
     ) -> Result<Self> {
         let link = standing.link.into_async()?;
-        let limits = &spec.limits;
+        let (limits, packed) = (&spec.limits, tree.pack().await?);
         let prepared = match standing.prepared.filter(|made| made.fits(limits)) {
             Some(prepared) => Ok(prepared),
             // Made ready beside what follows.
@@ -116,7 +116,7 @@ impl NativeSession {
         if standing.disk != limits.disk {
             resize(&link, limits.disk).await?;
         }
-        fill(folder, standing.user, tree).await?;
+        fill(folder, standing.user, packed).await?;
         let door = match &spec.network {
             Network::Egress(egress) => Some(Door::open(&link, &shared.proxy, egress).await?),
             _ => None,
