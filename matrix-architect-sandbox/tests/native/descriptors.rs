@@ -74,7 +74,7 @@ async fn orders_are_the_helpers_alone_and_an_errand_has_its_archive_alone() {
     let session = large(&ground).await;
     let helper = ground.sandbox.helper_id();
     let orders = orders(helper).await;
-    let [keeper] = children(helper)[..] else { panic!("one session") };
+    let keeper = ground.keeper().await;
     let open = open_in(keeper);
     assert_eq!(open[&0], "/dev/null");
     assert!(!open.values().any(|what| *what == orders), "{open:?}");
@@ -100,7 +100,7 @@ async fn an_archive_that_falls_silent_is_broken_off_and_its_session_with_it() {
     let session = large(&ground).await;
     let mut archive = session.collect(&Collect::new(["big"])).await.unwrap();
     archive.next().await.unwrap().unwrap();
-    let [keeper] = children(ground.sandbox.helper_id())[..] else { panic!("one session") };
+    let keeper = ground.keeper().await;
     let errand = errand(keeper);
     let pid = rustix::process::Pid::from_raw(errand.cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();

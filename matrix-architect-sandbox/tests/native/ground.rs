@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -113,6 +113,26 @@ impl Isolates for Ground {
         }
         left.extend(mounts());
         left
+    }
+}
+
+impl Ground {
+    /// The first process of the one session there is, once the one in which the layers were proven is
+    /// gone.
+    pub(crate) async fn keeper(&self) -> u32 {
+        only_child(self.sandbox.helper_id()).await
+    }
+}
+
+/// The one child of a process, once it has no other any more.
+pub(crate) async fn only_child(pid: u32) -> u32 {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match children(pid)[..] {
+            [child] => return child,
+            ref others => assert!(Instant::now() < until, "{others:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -12,7 +12,7 @@ use matrix_architect_core::{
     traits::{Cancel, Command, Sandbox as _},
 };
 
-use super::ground::{Ground, cgroups, children, mounts};
+use super::ground::{Ground, cgroups, children, mounts, only_child};
 use crate::{
     alone::{again, is_alone},
     own::{Told, a_flood_needs_no_memory, alone, open_descriptors, runtime, spec},
@@ -67,14 +67,13 @@ fn a_killed_server_takes_its_sessions_along_and_the_next_reaps_the_rest() {
     // The test harness speaks first, perhaps on the same line.
     let helper = told.find_map(|line| line.unwrap().split("helper ").nth(1)?.parse().ok()).unwrap();
     told.find(|line| line.as_ref().unwrap().contains("inside")).unwrap().unwrap();
-    let session = children(helper);
-    assert_eq!(session.len(), 1);
+    let session = runtime().block_on(only_child(helper));
     let had_cgroups = !cgroups(helper).is_empty();
     server.kill().unwrap();
     server.wait().unwrap();
     let until = Instant::now() + Duration::from_secs(5);
     let gone = |pid: &u32| !fs::exists(format!("/proc/{pid}")).unwrap();
-    while !(gone(&helper) && session.iter().all(gone)) {
+    while !(gone(&helper) && gone(&session)) {
         assert!(Instant::now() < until, "the helper or its session outlived the server");
         std::thread::sleep(Duration::from_millis(10));
     }

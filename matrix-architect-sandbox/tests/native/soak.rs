@@ -15,7 +15,7 @@ use matrix_architect_core::{
 };
 
 use super::ground::{Ground, children, mounts};
-use crate::own::alone;
+use crate::own::{alone, open_descriptors};
 
 const MIB: u64 = 1 << 20;
 
@@ -60,7 +60,7 @@ impl Held {
     fn by(ground: &Ground) -> Self {
         let count = |path: &str| fs::read_dir(path).unwrap().count();
         Self {
-            descriptors: count("/proc/self/fd"),
+            descriptors: open_descriptors(),
             helpers_descriptors: count(&format!("/proc/{}/fd", ground.sandbox.helper_id())),
             mounts: mounts(),
             files: count("/dev/shm"),

@@ -134,3 +134,6 @@ pub(super) fn if_there<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
         opened => opened.map(Some),
     }
 }
+
+#[cfg(test)]
+mod tests;
