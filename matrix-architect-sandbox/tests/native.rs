@@ -19,6 +19,7 @@ mod native {
     mod soak;
     mod unprivileged;
     mod verdicts;
+    mod warm;
 }
 
 /// Says aloud why there is no native sandbox here, if there is none.

@@ -193,7 +193,7 @@ impl Running {
         };
         for membership in group.memberships().map_err(failed)? {
             let number = pid.as_raw_nonzero().to_string();
-            rustix::io::write(membership.as_fd(), number.as_bytes())
+            rustix::io::pwrite(membership.as_fd(), number.as_bytes(), 0)
                 .map_err(|cause| failed(cause.into()))?;
         }
         for (resource, most) in rlimits(limits, group) {

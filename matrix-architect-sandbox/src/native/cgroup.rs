@@ -78,6 +78,7 @@ impl Hierarchies {
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let kept = Arc::default();
         let found = Controller::ALL.into_iter().filter_map(|controller| {
             let place = v1_place(controller, &mounts, &own)
                 .map(|path| (Version::V1, path))
@@ -88,7 +89,7 @@ impl Hierarchies {
             if !can_make(&place.1, owner) {
                 return None;
             }
-            Some((controller, (place.0, Parent::open(place.1).ok()?)))
+            Some((controller, (place.0, Parent::open(place.1, &kept).ok()?)))
         });
         Self { places: found.collect(), reserve: Arc::default() }
     }

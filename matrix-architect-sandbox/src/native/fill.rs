@@ -1,9 +1,8 @@
 //! Fills a session's tree, in which nothing runs yet.
 //!
-//! The session hands over the empty folder and the server writes into it, so that no process has to be
-//! made and confined for that. The kernel resolves every path beneath the folder and follows no link; links
-//! are made last. The thread that writes has the commands' user's rights to files and no more, so that
-//! what it makes is theirs, in the space that bounds them.
+//! The session hands over the folder and the server writes into it, so that no process has to be made and
+//! confined for that. The kernel resolves every path beneath the folder and follows no link. What is made
+//! is given to the commands' user, in the space that bounds it.
 
 use std::{
     io::{self, Read},
@@ -19,40 +18,32 @@ use matrix_architect_core::{
     traits::ByteStream,
 };
 
-use super::{fault::Fault, root::TREE, sys};
+use super::{fault::Fault, root::TREE};
 use crate::workspace::{Archive, Beneath, MemberKind, TreeWriter, cut, read_by_thread};
 
-/// Bytes of an archive that are written by whoever has them: they go into memory, and a thread that may
-/// block would have to be woken for longer than that takes.
-const AT_ONCE: usize = 16 << 10;
+/// Bytes of an archive that is written by whoever has it: a small file or two, which go into memory sooner
+/// than a thread that may block would be woken.
+const AT_ONCE: usize = 4 << 10;
 
-/// Writes a packed tree into an empty folder.
+/// Writes a packed tree into a folder, and gives it all to a user.
 pub(super) async fn fill(folder: OwnedFd, user: Option<u32>, mut packed: ByteStream) -> Result<()> {
-    let folder = Beneath::opened(folder, TREE.into());
+    let folder = Beneath::opened(folder, TREE.into(), user);
     let mut first = BytesMut::new();
     while let Some(piece) = packed.next().await.transpose()? {
         first.extend_from_slice(&piece);
         if first.len() > AT_ONCE {
             let all = stream::once(std::future::ready(Ok(first.freeze()))).chain(packed);
-            let write = move |packed| write_as(user, &folder, packed);
-            return read_by_thread(ByteStream::new(all), write).await;
+            return read_by_thread(ByteStream::new(all), move |packed| write(&folder, packed))
+                .await;
         }
     }
-    write_as(user, &folder, &first[..])
-}
-
-fn write_as(user: Option<u32>, folder: &Arc<Beneath>, packed: impl Read) -> Result<()> {
-    let _as_user = user
-        .map(sys::FilesAs::new)
-        .transpose()
-        .map_err(|cause| Fault::new("becoming the command's user", &cause).into_error())?;
-    write(folder, packed)
+    write(&folder, &first[..])
 }
 
 /// What may be in a tree is for those to say who make one; here it is only written where it belongs.
 fn write(folder: &Arc<Beneath>, packed: impl Read) -> Result<()> {
     let mut writer = TreeWriter::new(Arc::clone(folder));
-    let (mut archive, mut links) = (Archive::new(packed), Vec::new());
+    let mut archive = Archive::new(packed);
     while let Some(member) = archive.next()? {
         let Some(path) = member.tree_path()? else { continue };
         match member.kind {
@@ -67,11 +58,10 @@ fn write(folder: &Arc<Beneath>, packed: impl Read) -> Result<()> {
                     _ => failed(&cause, &path),
                 })?;
             }
-            MemberKind::Symlink { target } => links.push((path, target)),
+            MemberKind::Symlink { target } => {
+                writer.link(&path, &target).map_err(|cause| failed(&cause, &path))?;
+            }
         }
-    }
-    for (path, target) in links {
-        writer.link(&path, &target).map_err(|cause| failed(&cause, &path))?;
     }
     Ok(())
 }

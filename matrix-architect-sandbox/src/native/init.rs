@@ -52,7 +52,7 @@ pub(super) fn main(given: &Given<'_>) -> ! {
 
 fn live(given: &Given<'_>) -> Result<Ended, Fault> {
     for members in given.cgroups {
-        rustix::io::write(members, b"0").step("joining the command's cgroup")?;
+        rustix::io::pwrite(members, b"0", 0).step("joining the command's cgroup")?;
     }
     let mut layers = Layers {
         without: &given.confinement.without,

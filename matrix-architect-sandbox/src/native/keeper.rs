@@ -19,7 +19,7 @@ use super::{
     fault::{Fault, Step as _},
     meter::Meter,
     network,
-    root::Scratch,
+    root::{self, Scratch},
     seat::Seat,
     stand::{enter_namespaces, stand},
     supervise::{Conclusion, Kind, Watched},
@@ -86,7 +86,7 @@ impl Keeper {
         let confinement = Confinement::prepare(request.user, filters, without, &mut lacking);
         let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .step("opening the session's pidfd")?;
-        let tree = scratch.tree()?;
+        let tree = root::tree()?;
         let with = [own.as_fd(), tree.as_fd()];
         wire::send(foundation.socket.as_fd(), &Reply::Ready(lacking), &with)
             .step("answering the server")?;

@@ -99,7 +99,7 @@ fn lost(cause: io::Error) -> Error {
     Error::new(ErrorKind::Unavailable, "the connection to the sandbox session broke").source(cause)
 }
 
-fn ended() -> Error {
+pub(super) fn ended() -> Error {
     Error::new(ErrorKind::Unavailable, "the sandbox session ended unexpectedly")
         .advice("open another session; the machine may be short of memory")
 }

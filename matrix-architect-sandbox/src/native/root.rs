@@ -266,6 +266,12 @@ pub(super) fn cover_proc(user: Option<u32>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The folder of the tree with what is shown in it, for who fills it from outside.
+pub(super) fn tree() -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(TREE, flags, Mode::empty()).step("opening the folder of the tree")
+}
+
 /// Bounds what outlives the processes that made it, and so escapes those who count processes:
 /// pages of shared segments, message queues, semaphores (per set, in all, per call, sets).
 const IPC_BOUNDS: [(&str, &str); 3] = [
@@ -315,13 +321,6 @@ impl Scratch {
         let scratch = Self { root, size };
         scratch.check()?;
         Ok(scratch)
-    }
-
-    /// The folder of the tree, for who fills it from outside.
-    pub(super) fn tree(&self) -> Result<OwnedFd, Fault> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.root, WRITABLE[0].0, flags, Mode::empty())
-            .step("opening the folder of the tree")
     }
 
     /// Reads back that the kernel holds the size, which it rounds up to whole pages.

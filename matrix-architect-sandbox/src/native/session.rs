@@ -27,7 +27,7 @@ use tokio::{
 use super::{
     door::Door,
     fill::fill,
-    link::AsyncLink,
+    link::{self, AsyncLink},
     prepared::Prepared,
     run,
     sandbox::Shared,
@@ -101,12 +101,14 @@ impl NativeSession {
         spec: &SessionSpec,
     ) -> Result<Self> {
         let link = standing.link.into_async()?;
-        let (limits, packed) = (&spec.limits, tree.pack().await?);
+        let limits = &spec.limits;
         let prepared = match standing.prepared.filter(|made| made.fits(limits)) {
             Some(prepared) => Ok(prepared),
             // Made ready beside what follows.
             None => prepare(shared, &link, limits).await,
         };
+        // After what may need one of the runtime's threads: packing has one until all is taken.
+        let packed = tree.pack().await?;
         // A session that does not stand says why, which is more than that it cannot be asked.
         let (process, folder) = stands(&link).await?;
         let prepared = prepared?;
@@ -117,6 +119,10 @@ impl NativeSession {
             resize(&link, limits.disk).await?;
         }
         fill(folder, standing.user, packed).await?;
+        // One that stood by may have said that it stands long before it was ended.
+        if sys::has_ended(pidfd.get_ref().as_fd()) {
+            return Err(link::ended());
+        }
         let door = match &spec.network {
             Network::Egress(egress) => Some(Door::open(&link, &shared.proxy, egress).await?),
             _ => None,

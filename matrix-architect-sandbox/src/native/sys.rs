@@ -9,6 +9,7 @@ use std::{
     ptr,
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::unix::AsyncFd;
 
 fn check(returned: libc::c_long) -> io::Result<libc::c_long> {
@@ -202,59 +203,6 @@ pub(super) fn appear_as(id: u32) -> io::Result<()> {
     if id == 0 { Ok(()) } else { user() }
 }
 
-/// While it lives, this thread has another user's rights to files and no more, and what it makes is that
-/// user's. Signals, other threads and everything else know it as before.
-#[derive(Debug)]
-pub(super) struct FilesAs {
-    before: (libc::uid_t, libc::gid_t),
-    /// The rights are the thread's.
-    _thread: std::marker::PhantomData<*const ()>,
-}
-
-impl FilesAs {
-    pub(super) fn new(id: u32) -> io::Result<Self> {
-        // The group first: the user's rights end with the last step.
-        let before = (files_user(), files_group());
-        let made = Self { before, _thread: std::marker::PhantomData };
-        set_files_group(id);
-        set_files_user(id);
-        // The calls tell no failure, only what was before.
-        if (files_user(), files_group()) == (id, id) {
-            return Ok(made);
-        }
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-}
-
-impl Drop for FilesAs {
-    fn drop(&mut self) {
-        // Back to whom the thread is otherwise, which is always allowed (setfsuid(2)).
-        set_files_user(self.before.0);
-        set_files_group(self.before.1);
-    }
-}
-
-/// What no user and no group is called: asking for it changes nothing and tells what is.
-const NONE: u32 = u32::MAX;
-
-fn files_user() -> libc::uid_t {
-    set_files_user(NONE)
-}
-
-fn files_group() -> libc::gid_t {
-    set_files_group(NONE)
-}
-
-fn set_files_user(id: libc::uid_t) -> libc::uid_t {
-    // SAFETY: takes no pointers, and is this thread's alone.
-    unsafe { libc::setfsuid(id) }.cast_unsigned()
-}
-
-fn set_files_group(id: libc::gid_t) -> libc::gid_t {
-    // SAFETY: takes no pointers, and is this thread's alone.
-    unsafe { libc::setfsgid(id) }.cast_unsigned()
-}
-
 /// Becomes, in all ways, whom this user namespace calls so.
 pub(super) fn become_mapped(id: u32) -> io::Result<()> {
     // SAFETY: takes no pointers.
@@ -409,6 +357,15 @@ pub(super) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
 pub(super) fn take_descriptor(number: RawFd) -> OwnedFd {
     // SAFETY: the only caller takes descriptor 0 at the start of the helper, which owns it.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Whether the process that a pidfd stands for has ended.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut wait = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Who cannot be asked counts as alive: the socket tells, too.
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut wait, Some(&at_once)))
+        .is_ok_and(|fired| fired > 0)
 }
 
 /// Lets a runtime wait on a descriptor.

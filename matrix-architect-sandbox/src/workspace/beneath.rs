@@ -9,7 +9,7 @@ use std::{fs::File, io, path::PathBuf, sync::Arc};
 use matrix_architect_core::{error::Result, path::RelPath};
 use rustix::{
     fd::OwnedFd,
-    fs::{CWD, FileType, Mode, OFlags, ResolveFlags},
+    fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid},
     io::Errno,
 };
 
@@ -27,19 +27,27 @@ const TRIES: u32 = 64;
 pub(crate) struct Beneath {
     fd: OwnedFd,
     path: PathBuf,
+    /// Whom what is made in it is given to, if not to who makes it.
+    owner: Option<u32>,
 }
 
 impl Beneath {
     pub(super) fn open(path: PathBuf) -> Result<Arc<Self>> {
         let fd = rustix::fs::openat(CWD, &path, FOLDER, Mode::empty())
             .map_err(|source| fault(source, "cannot open the directory", path.display()))?;
-        Ok(Arc::new(Self { fd, path }))
+        Ok(Arc::new(Self { fd, path, owner: None }))
     }
 
-    /// A directory that somebody else opened, and what it is called in errors.
+    /// A directory that somebody else opened, what it is called in errors, and the user and group to
+    /// whom all is given that is made in it.
     #[cfg(all(feature = "native", target_os = "linux"))]
-    pub(crate) fn opened(fd: OwnedFd, path: PathBuf) -> Arc<Self> {
-        Arc::new(Self { fd, path })
+    pub(crate) fn opened(fd: OwnedFd, path: PathBuf, owner: Option<u32>) -> Arc<Self> {
+        Arc::new(Self { fd, path, owner })
+    }
+
+    fn give_away(&self, made: &OwnedFd) -> rustix::io::Result<()> {
+        let Some(id) = self.owner else { return Ok(()) };
+        rustix::fs::fchown(made, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))
     }
 
     pub(super) const fn path(&self) -> &PathBuf {
@@ -99,6 +107,7 @@ impl Beneath {
             if made {
                 // The mode at creation is cut by the process's umask.
                 rustix::fs::fchmod(&folder, MODE_OF_FOLDERS)?;
+                self.give_away(&folder)?;
             }
         }
         Ok(folder)
@@ -132,13 +141,20 @@ impl TreeWriter {
         let fd = rustix::fs::openat(folder, name, flags, mode)?;
         // The mode at creation is cut by the process's umask.
         rustix::fs::fchmod(&fd, mode)?;
+        self.root.give_away(&fd)?;
         Ok(fd.into())
     }
 
     /// Creates a symbolic link that does not exist yet.
     pub(crate) fn link(&mut self, path: &RelPath, target: &[u8]) -> io::Result<()> {
+        let owner = self.root.owner;
         let (folder, name) = self.enter(path)?;
-        Ok(rustix::fs::symlinkat(target, folder, name)?)
+        rustix::fs::symlinkat(target, folder, name)?;
+        if let Some(id) = owner {
+            let owner = (Some(Uid::from_raw(id)), Some(Gid::from_raw(id)));
+            rustix::fs::chownat(folder, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        Ok(())
     }
 
     fn enter<'p>(&mut self, path: &'p RelPath) -> io::Result<(&OwnedFd, &'p str)> {

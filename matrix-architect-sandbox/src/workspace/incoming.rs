@@ -4,8 +4,12 @@ use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
-use matrix_architect_core::{Error, error::Result, traits::ByteStream};
-use tokio::sync::mpsc;
+use matrix_architect_core::{
+    Error,
+    error::{ErrorKind, Result},
+    traits::ByteStream,
+};
+use tokio::sync::{mpsc, oneshot};
 
 /// The stream's pieces, one after the other. Dropped before its end, the stream is not read on.
 #[derive(Debug)]
@@ -14,15 +18,24 @@ pub(crate) struct Incoming {
     piece: Bytes,
 }
 
-/// Has a thread that may block read a stream. What the stream meets is the answer before what the
-/// thread makes of a stream that was cut there.
+/// Has a thread of its own read a stream. What the stream meets is the answer before what the thread
+/// makes of a stream that was cut there.
+///
+/// Not one of the runtime's: whoever packs a tree has one of those until the last piece is taken, and
+/// where they are all taken so, nobody would be left to take any.
 pub(crate) async fn read_by_thread<T: Send + 'static>(
     mut stream: ByteStream,
     read: impl FnOnce(Incoming) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, receiver) = mpsc::channel(4);
-    let reader =
-        tokio::task::spawn_blocking(move || read(Incoming { receiver, piece: Bytes::new() }));
+    let (done, answer) = oneshot::channel();
+    let reader = move || {
+        // Nobody waits if the caller was dropped.
+        let _ = done.send(read(Incoming { receiver, piece: Bytes::new() }));
+    };
+    std::thread::Builder::new().name("stream-reader".to_owned()).spawn(reader).map_err(
+        |cause| Error::new(ErrorKind::Unavailable, "no thread to read a stream").source(cause),
+    )?;
     let mut failed = None;
     while let Some(piece) = stream.next().await {
         match piece {
@@ -39,7 +52,7 @@ pub(crate) async fn read_by_thread<T: Send + 'static>(
         }
     }
     drop(sender);
-    let answer = reader.await.map_err(|source| {
+    let answer = answer.await.map_err(|source| {
         Error::unexpected("the reading of a stream did not end").source(source)
     })?;
     failed.map_or(answer, Err)

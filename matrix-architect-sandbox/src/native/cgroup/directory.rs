@@ -13,9 +13,9 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
-/// How many files of cgroups stay open below one place at most: those of eight commands' with nine each.
-/// What finds no room is opened each time.
-const KEPT: usize = 72;
+/// How many files of cgroups a sandbox keeps open at most: those of ten commands or so. What finds no room
+/// is opened each time.
+const KEPT: usize = 128;
 
 /// Where cgroups can be made. It stays open, so that what is in them is reached in two steps, however
 /// deep below the mount it lies.
@@ -23,15 +23,15 @@ const KEPT: usize = 72;
 pub(super) struct Parent {
     path: PathBuf,
     opened: Arc<OwnedFd>,
-    /// How many files below it are kept open.
+    /// How many files are kept open here and at the places that share the count.
     kept: Arc<AtomicUsize>,
 }
 
 impl Parent {
-    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(path: PathBuf, kept: &Arc<AtomicUsize>) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = Arc::new(rustix::fs::open(&path, flags, Mode::empty())?);
-        Ok(Self { path, opened, kept: Arc::default() })
+        Ok(Self { path, opened, kept: Arc::clone(kept) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -79,19 +79,29 @@ impl Directory {
         if let Some(opened) = files.get(&(file, to)) {
             return Ok(Arc::clone(opened));
         }
-        let flags = match to {
-            Use::Reading => OFlags::RDONLY,
-            Use::Writing => OFlags::WRONLY,
-        };
-        let (above, path) = (self.above.opened.as_fd(), format!("{}/{file}", self.name));
-        let opened = rustix::fs::openat(above, path, flags | OFlags::CLOEXEC, Mode::empty())?;
-        let opened = Arc::new(opened);
+        let opened = Arc::new(self.open_anew(file, to)?);
         if self.above.kept.fetch_add(1, Ordering::Relaxed) < KEPT {
             files.insert((file, to), Arc::clone(&opened));
         } else {
             self.above.kept.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(opened)
+    }
+
+    fn open_anew(&self, file: &'static str, to: Use) -> io::Result<OwnedFd> {
+        let flags = match to {
+            Use::Reading => OFlags::RDONLY,
+            Use::Writing => OFlags::WRONLY,
+        };
+        let (above, path) = (self.above.opened.as_fd(), format!("{}/{file}", self.name));
+        Ok(rustix::fs::openat(above, path, flags | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Whether nobody is in it. Version 1 answers who reads the list again with that of before
+    /// (`cgroup_pidlist_start` of Linux), so it is opened each time.
+    pub(super) fn is_deserted(&self) -> bool {
+        let list = self.open_anew("cgroup.procs", Use::Reading);
+        list.is_ok_and(|list| rustix::io::pread(&list, &mut [0; 8], 0) == Ok(0))
     }
 
     /// The start of a file, which is all of every file that is read here.

@@ -41,9 +41,7 @@ impl Slot {
         let place = |controller| self.places.get(&controller).map(|(_, directory)| directory);
         let nobody = match place(Controller::Pids) {
             Some(pids) => pids.number("pids.current") == Some(0),
-            None => self.places.values().all(|(_, directory)| {
-                directory.read("cgroup.procs").is_ok_and(|text| text.is_empty())
-            }),
+            None => self.places.values().all(|(_, directory)| directory.is_deserted()),
         };
         let is_free =
             |memory: &Directory| memory.number(USAGE).is_some_and(|used| used <= LEFT_BEHIND);

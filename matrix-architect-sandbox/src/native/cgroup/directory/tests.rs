@@ -24,7 +24,7 @@ fn open_below(folder: &Path) -> usize {
 fn what_is_kept_open_is_bounded_and_given_back() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().canonicalize().unwrap();
-    let parent = Parent::open(below.clone()).unwrap();
+    let parent = Parent::open(below.clone(), &Arc::default()).unwrap();
     let itself = open_below(&below);
     for _ in 0..2 {
         let all: Vec<_> = (0..KEPT).map(|number| directory(&parent, number)).collect();
@@ -45,7 +45,8 @@ fn what_is_kept_open_is_bounded_and_given_back() {
 #[test]
 fn a_file_is_read_and_written_from_its_start_each_time() {
     let folder = tempfile::tempdir().unwrap();
-    let directory = directory(&Parent::open(folder.path().to_owned()).unwrap(), 1);
+    let parent = Parent::open(folder.path().to_owned(), &Arc::default()).unwrap();
+    let directory = directory(&parent, 1);
     for number in [12, 34, 56] {
         directory.write("pids.max", &number.to_string()).unwrap();
         assert_eq!(directory.number("pids.max"), Some(number));

@@ -1,0 +1,68 @@
+//! Sessions that stood by before anybody asked for them.
+
+use std::time::{Duration, Instant};
+
+use matrix_architect_core::{
+    conformance::files::Files,
+    traits::{Cancel, Command, ExitVerdict, Sandbox as _},
+};
+use matrix_architect_sandbox::native::{NativeConfig, NativeSandbox};
+
+use super::ground::children;
+use crate::own::{runtime, spec};
+
+/// A sandbox one of whose sessions stands by, and nothing else of it runs.
+async fn standing() -> NativeSandbox {
+    let sandbox = NativeSandbox::new(NativeConfig::default().warm_sessions(1)).unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    // It is there when it has made the place for a command.
+    loop {
+        match children(sandbox.helper_id())[..] {
+            [session] if !children(session).is_empty() => return sandbox,
+            ref others => assert!(Instant::now() < until, "{others:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn one_that_stood_by_has_the_limits_that_are_asked_for() {
+    runtime().block_on(async {
+        let sandbox = standing().await;
+        let [stood_by] = children(sandbox.helper_id())[..] else { panic!("one session") };
+        let mut spec = spec(1);
+        spec.limits.disk = 3 << 20;
+        let session = sandbox.open(&Files::default(), &spec).await.unwrap();
+        assert!(children(sandbox.helper_id()).contains(&stood_by));
+        for (line, verdict) in [
+            ("head -c 2M /dev/zero > a && cat a a > /dev/null", ExitVerdict::Exited(0)),
+            ("head -c 4M /dev/zero > b", ExitVerdict::DiskExceeded),
+        ] {
+            let (command, mut output, cancel) = (Command::shell(line), Vec::new(), Cancel::new());
+            let exit = session.run(&command, &mut output, &cancel).await.unwrap();
+            assert_eq!(exit.verdict, verdict, "{line}");
+        }
+        session.close().await.unwrap();
+    });
+}
+
+#[test]
+fn one_that_was_killed_meanwhile_is_not_handed_out() {
+    runtime().block_on(async {
+        let sandbox = standing().await;
+        let helper = sandbox.helper_id();
+        let [stood_by] = children(helper)[..] else { panic!("one session") };
+        let pid = rustix::process::Pid::from_raw(stood_by.cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while children(helper).contains(&stood_by) {
+            assert!(Instant::now() < until, "it outlives a kill");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let session = sandbox.open(&Files::default(), &spec(1)).await.unwrap();
+        let (command, mut output, cancel) = (Command::shell("true"), Vec::new(), Cancel::new());
+        let exit = session.run(&command, &mut output, &cancel).await.unwrap();
+        assert!(exit.verdict.is_success());
+        session.close().await.unwrap();
+    });
+}
