@@ -4,12 +4,22 @@ use std::time::{Duration, Instant};
 
 use matrix_architect_core::{
     conformance::files::Files,
-    traits::{Cancel, Command, ExitVerdict, Sandbox as _},
+    error::ErrorKind,
+    id::SessionId,
+    traits::{Cancel, Command, ExitVerdict, Sandbox as _, SessionSpec},
 };
-use matrix_architect_sandbox::native::{NativeConfig, NativeSandbox};
+use matrix_architect_sandbox::{
+    native::{NativeConfig, NativeSandbox},
+    workspace::DirTree,
+};
 
 use super::ground::children;
-use crate::own::{runtime, spec};
+use crate::own::runtime;
+
+/// With the limits that a session stands by with until it is known what is asked for.
+fn spec() -> SessionSpec {
+    SessionSpec::new(SessionId::from_number(1))
+}
 
 /// A sandbox one of whose sessions stands by, and nothing else of it runs.
 async fn standing() -> NativeSandbox {
@@ -30,7 +40,7 @@ fn one_that_stood_by_has_the_limits_that_are_asked_for() {
     runtime().block_on(async {
         let sandbox = standing().await;
         let [stood_by] = children(sandbox.helper_id())[..] else { panic!("one session") };
-        let mut spec = spec(1);
+        let mut spec = spec();
         spec.limits.disk = 3 << 20;
         let session = sandbox.open(&Files::default(), &spec).await.unwrap();
         assert!(children(sandbox.helper_id()).contains(&stood_by));
@@ -47,6 +57,20 @@ fn one_that_stood_by_has_the_limits_that_are_asked_for() {
 }
 
 #[test]
+fn a_tree_has_no_more_room_in_one_that_stood_by_than_was_asked_for() {
+    runtime().block_on(async {
+        let (sandbox, folder) = (standing().await, tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("large"), vec![1; 4 << 20]).unwrap();
+        let tree = DirTree::open(folder.path()).unwrap();
+        let mut spec = spec();
+        spec.limits.disk = 3 << 20;
+        let error = sandbox.open(&tree, &spec).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains("unpacking the tree"), "{error}");
+    });
+}
+
+#[test]
 fn one_that_was_killed_meanwhile_is_not_handed_out() {
     runtime().block_on(async {
         let sandbox = standing().await;
@@ -59,7 +83,7 @@ fn one_that_was_killed_meanwhile_is_not_handed_out() {
             assert!(Instant::now() < until, "it outlives a kill");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let session = sandbox.open(&Files::default(), &spec(1)).await.unwrap();
+        let session = sandbox.open(&Files::default(), &spec()).await.unwrap();
         let (command, mut output, cancel) = (Command::shell("true"), Vec::new(), Cancel::new());
         let exit = session.run(&command, &mut output, &cancel).await.unwrap();
         assert!(exit.verdict.is_success());
