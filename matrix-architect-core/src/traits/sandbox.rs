@@ -338,7 +338,7 @@ impl Collect {
 /// # Contract
 /// 1. `a_command_runs_and_its_exit_code_is_told`.
 /// 2. `the_tree_is_there_and_writable`, and the caller's tree is unchanged afterwards.
-/// 3. `the_host_is_not_reachable`: no network, no file outside the toolchains, the tree and the
+/// 3. `the_host_is_not_reachable`: no way into a network, no file outside the toolchains, the tree and the
 ///    binds, no process, no socket.
 /// 4. `the_environment_is_only_what_was_given`.
 /// 5. `a_timeout_kills_the_whole_tree`, daemons included.

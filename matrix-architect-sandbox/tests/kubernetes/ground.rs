@@ -137,9 +137,26 @@ impl Isolates for Ground {
         let secret = self.folder.path().join("secret");
         fs::write(&secret, "the host's secret").unwrap();
         let mut hidden = vec![secret, std::env::current_exe().unwrap()];
-        hidden.extend(["/var/lib", "/run", "/etc/shadow"].map(PathBuf::from));
+        // An image that was given may have folders of these names for itself.
+        if self.cluster.is_some() {
+            hidden.extend(["/var/lib", "/run", "/etc/shadow"].map(PathBuf::from));
+        }
         hidden.retain(|path| path.exists());
         hidden
+    }
+
+    fn way_out(&self) -> Option<String> {
+        if self.cluster.is_some() {
+            return None;
+        }
+        // Pods of a real cluster have an interface, which a policy closes. We reach the API server,
+        // or there would be no session.
+        let kubeconfig = Kubeconfig::read_from(self.config.kubeconfig.as_ref().unwrap()).unwrap();
+        let server = kubeconfig.clusters[0].cluster.as_ref().unwrap().server.clone().unwrap();
+        let (host, port) = server.trim_start_matches("https://").rsplit_once(':').unwrap();
+        Some(format!(
+            "command -v bash timeout || exit 4; timeout 5 bash -c ': </dev/tcp/{host}/{port}' && exit 0; exit 3"
+        ))
     }
 
     fn beyond_its_means(&self) -> Option<(Arc<dyn Sandbox>, Limits)> {
