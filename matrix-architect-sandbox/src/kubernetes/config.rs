@@ -100,6 +100,9 @@ const fn beat() -> Duration {
     Duration::from_secs(10)
 }
 
+/// The last user of a Pod's user namespace, unless its kubelet was told to map more.
+const LAST_MAPPED: u32 = 65_535;
+
 impl KubernetesConfig {
     /// The defaults, with this image.
     pub fn new(image: impl Into<String>) -> Self {
@@ -140,6 +143,12 @@ impl KubernetesConfig {
         if self.user == Some(0) {
             return Err(wrong("user", "0").advice("sessions do not run as root"));
         }
+        if let Some(user) = self.user.filter(|user| self.user_namespace && *user > LAST_MAPPED) {
+            return Err(wrong("user", &user.to_string()).advice(
+                "a user namespace of Kubernetes has the users 0 to 65535; take one of them, or set \
+                 `user_namespace` to false",
+            ));
+        }
         if self.cpu_millis == 0 {
             return Err(wrong("cpu_millis", "0").advice("give sessions at least 1"));
         }
@@ -163,4 +172,20 @@ fn wrong(field: &str, value: &str) -> Error {
     Error::invalid("a setting of the Kubernetes sandbox is wrong")
         .context("field", field)
         .context("value", value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_that_no_user_namespace_has_is_refused() {
+        let mut config = KubernetesConfig::new(format!("i@sha256:{}", "0".repeat(64)));
+        config.user = Some(65_535);
+        config.validate().unwrap();
+        config.user = Some(65_536);
+        assert!(config.validate().unwrap_err().advice_str().unwrap().contains("user_namespace"));
+        config.user_namespace = false;
+        config.validate().unwrap();
+    }
 }

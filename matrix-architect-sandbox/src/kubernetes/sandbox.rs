@@ -81,15 +81,20 @@ pub(super) fn random() -> String {
     format!("{:016x}", u64::from_le_bytes(bytes))
 }
 
-/// Users drawn for sessions: above what distributions hand out, below what `id_t` may mean as
-/// "nobody".
+/// Users drawn for sessions on the node's own user table: above what distributions hand out, below
+/// what `id_t` may mean as "nobody".
 const USERS: std::ops::Range<u32> = 1_000_000_000..2_000_000_000;
+
+/// Users drawn for sessions in a user namespace: Kubernetes maps 65536 there, and the namespace
+/// already tells one session's processes from another's.
+const MAPPED_USERS: std::ops::Range<u32> = 10_000..60_000;
 
 impl Shared {
     fn user(&self) -> u32 {
+        let users = if self.config.user_namespace { MAPPED_USERS } else { USERS };
         let drawn = u64::from_str_radix(&random(), 16).unwrap_or_default();
-        let count = u64::from(USERS.end - USERS.start);
-        self.config.user.unwrap_or(USERS.start + u32::try_from(drawn % count).unwrap_or_default())
+        let count = u64::from(users.end - users.start);
+        self.config.user.unwrap_or(users.start + u32::try_from(drawn % count).unwrap_or_default())
     }
 
     /// A session that stands, with an empty tree.

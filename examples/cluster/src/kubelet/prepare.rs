@@ -31,6 +31,17 @@ impl Life {
                 return None;
             }
         }
+        if let Some(id) = unmapped(spec) {
+            // As a real node does it: the Pod stays where it is, and is tried again and again.
+            self.waits("ContainerCreating", "");
+            self.event(
+                "FailedCreatePodSandBox",
+                &format!(
+                    "Failed to create pod sandbox: unable to setup user: {id} is not mapped: invalid argument"
+                ),
+            );
+            return None;
+        }
         match self.containers() {
             Ok(containers) => Some(containers),
             Err(cause) => {
@@ -89,5 +100,41 @@ impl Life {
             }
         }
         Ok(containers)
+    }
+}
+
+/// How many users the kubelet maps into a user namespace.
+const MAPPED: u64 = 65_536;
+
+/// A user or group that a Pod asks for and its user namespace does not have.
+fn unmapped(spec: &Value) -> Option<u64> {
+    if spec["hostUsers"] != false {
+        return None;
+    }
+    let containers =
+        items(&spec["containers"]).iter().map(|container| &container["securityContext"]);
+    let named = std::iter::once(&spec["securityContext"])
+        .chain(containers)
+        .flat_map(|security| ["runAsUser", "runAsGroup", "fsGroup"].map(|field| &security[field]));
+    let more = items(&spec["securityContext"]["supplementalGroups"]);
+    named.chain(more).filter_map(Value::as_u64).find(|id| *id >= MAPPED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_65536_users_are_in_a_user_namespace() {
+        let mut spec = json!({
+            "hostUsers": false,
+            "securityContext": { "runAsUser": 65_535, "fsGroup": 1 },
+            "containers": [{ "securityContext": { "runAsGroup": 7 } }],
+        });
+        assert_eq!(unmapped(&spec), None);
+        spec["containers"][0]["securityContext"]["runAsGroup"] = json!(65_536);
+        assert_eq!(unmapped(&spec), Some(65_536));
+        spec["hostUsers"] = json!(true);
+        assert_eq!(unmapped(&spec), None);
     }
 }
