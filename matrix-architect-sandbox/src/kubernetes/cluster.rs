@@ -1,6 +1,6 @@
 //! The thin client: calls to the API server, and nothing decided.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::{
@@ -32,8 +32,8 @@ pub(super) struct Cluster {
     policies: Api<NetworkPolicy>,
     events: Api<Event>,
     namespace: String,
-    /// Where the API server is.
-    pub(super) server: Option<(String, u16)>,
+    /// Where a Pod would find the API server, if it could reach anything.
+    pub(super) server: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -51,10 +51,7 @@ impl Cluster {
         // A server that is gone is told within seconds, and a command may be silent for long.
         settings.connect_timeout = Some(Duration::from_secs(10));
         settings.read_timeout = None;
-        let server = settings
-            .cluster_url
-            .host()
-            .map(|host| (host.to_owned(), settings.cluster_url.port_u16().unwrap_or(443)));
+        let server = server(&settings).await;
         let client = Client::try_from(settings).map_err(|cause| {
             unusable("the settings of the cluster cannot be used").source(cause)
         })?;
@@ -212,6 +209,18 @@ impl Cluster {
 }
 
 const BUFFER: usize = 64 << 10;
+
+/// The address of the API server. One of a loopback, as tunnels have it, means something else in a
+/// Pod; behind a proxy it may be nobody's but the proxy's.
+async fn server(settings: &kube::Config) -> Option<SocketAddr> {
+    if settings.proxy_url.is_some() {
+        return None;
+    }
+    let host = settings.cluster_url.host()?.trim_matches(['[', ']']);
+    let port = settings.cluster_url.port_u16().unwrap_or(443);
+    let mut found = tokio::net::lookup_host((host, port)).await.ok()?;
+    found.find(|address| !address.ip().is_loopback() && !address.ip().is_unspecified())
+}
 
 async fn settings(config: &KubernetesConfig) -> Result<kube::Config> {
     let Some(path) = &config.kubeconfig else {

@@ -179,13 +179,13 @@ impl Shared {
     }
 
     async fn look(&self, name: &str, found: &Value, user: u32, limits: &Limits) -> Result<Facts> {
-        let address = self.cluster.server.as_ref().map(|(host, port)| (host.as_str(), *port));
         let user = found
             .pointer("/spec/securityContext/runAsUser")
             .and_then(Value::as_u64)
             .and_then(|user| u32::try_from(user).ok())
             .unwrap_or(user);
-        let exec = Exec::start(&self.cluster, name, &script::look(limits, address)).await?;
+        let exec =
+            Exec::start(&self.cluster, name, &script::look(limits, self.cluster.server)).await?;
         let said = tokio::time::timeout(LOOK, exec.finish(1 << 20)).await.map_err(|_| {
             Error::new(ErrorKind::Unavailable, "the Pod of a session does not answer")
         })??;

@@ -1,7 +1,7 @@
 //! What a session's shell is told. The command line of every exec is the same, so that no
 //! argument and no secret is in the cluster's audit log: what is to be run comes on standard input.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use matrix_architect_core::traits::Limits;
 
@@ -70,8 +70,8 @@ pub(super) fn command(line: &Line<'_>) -> String {
 }
 
 /// Looks around in a Pod; tries to reach the API server's address if it is known.
-pub(super) fn look(limits: &Limits, api: Option<(&str, u16)>) -> String {
-    let (host, port) = api.map_or((String::new(), 0), |(host, port)| (quoted(host), port));
+pub(super) fn look(limits: &Limits, api: Option<SocketAddr>) -> String {
+    let (host, port) = api.map_or((String::new(), 0), |api| (api.ip().to_string(), api.port()));
     let api = format!("api_host={host}\napi_port={port}\n");
     variables(limits) + &api + LIMITS + include_str!("scripts/look.sh")
 }
