@@ -114,8 +114,17 @@ impl Shared {
         let found = serde_json::to_value(made).map_err(|cause| {
             Error::unexpected("a Pod of the cluster cannot be read").source(cause)
         })?;
-        self.runs(&name).await?;
-        let facts = self.look(&name, &found, user, &spec.limits).await?;
+        let seen = async {
+            self.runs(&name).await?;
+            self.look(&name, &found, user, &spec.limits).await
+        };
+        let facts = match seen.await {
+            Ok(facts) => facts,
+            Err(error) => {
+                alive.abandon().await;
+                return Err(error);
+            }
+        };
         Ok(KubernetesSession::new(
             spec.clone(),
             Arc::clone(&self.config),
@@ -236,10 +245,19 @@ impl Sandbox for KubernetesSandbox {
             .advice("put the files into the tree or into the image"));
         }
         let session = self.0.stand(spec).await?;
-        if !spec.allow_degraded {
-            refuse_absent(&session.enforcement(&spec.limits))?;
+        let held = if spec.allow_degraded {
+            Ok(())
+        } else {
+            refuse_absent(&session.enforcement(&spec.limits))
+        };
+        let filled = match held {
+            Ok(()) => session.fill(tree).await,
+            refused => refused,
+        };
+        if let Err(error) = filled {
+            session.abandon().await;
+            return Err(error);
         }
-        session.fill(tree).await?;
         Ok(Box::new(session))
     }
 

@@ -64,6 +64,16 @@ impl Alive {
         let heart = tokio::spawn(beats(cluster.clone(), pod.clone(), beat));
         Self { cluster, pod, closed: AtomicBool::new(false), heart }
     }
+
+    /// Deletes the Pod of a session that did not come to be, before its error is told: who is told
+    /// may end at once, and nothing that was only begun with it.
+    pub(super) async fn abandon(&self) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.heart.abort();
+        delete(&self.cluster, &self.pod).await;
+    }
 }
 
 impl Held for Alive {
@@ -80,11 +90,7 @@ impl Held for Alive {
         // Outside of a runtime nobody can be told; the next reaper will find it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (cluster, pod) = (self.cluster.clone(), self.pod.clone());
-            runtime.spawn(async move {
-                if let Err(error) = cluster.delete(&pod).await {
-                    tracing::warn!(pod, %error, "the Pod of a session is left for the reaper");
-                }
-            });
+            runtime.spawn(async move { delete(&cluster, &pod).await });
         }
     }
 }
@@ -92,6 +98,12 @@ impl Held for Alive {
 impl Drop for Alive {
     fn drop(&mut self) {
         self.give_up();
+    }
+}
+
+async fn delete(cluster: &Cluster, pod: &str) {
+    if let Err(error) = cluster.delete(pod).await {
+        tracing::warn!(pod, %error, "the Pod of a session is left for the reaper");
     }
 }
 
@@ -120,6 +132,11 @@ impl KubernetesSession {
 
     pub(super) fn cluster(&self) -> &Cluster {
         &self.alive.cluster
+    }
+
+    /// See [`Alive::abandon`].
+    pub(super) async fn abandon(&self) {
+        self.alive.abandon().await;
     }
 
     pub(super) fn pod(&self) -> &str {

@@ -198,6 +198,33 @@ async fn a_session_whose_owner_is_silent_is_an_orphan() {
     panic!("the orphan is still there");
 }
 
+#[tokio::test]
+async fn a_session_that_is_refused_leaves_no_pod_though_its_process_ends_at_once() {
+    let mut options = Options::new([image()]);
+    options.admission = Some(|pod| pod["spec"]["automountServiceAccountToken"] = true.into());
+    let ground = Ground::with(options).await;
+    let config = ground.config.clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let sandbox = KubernetesSandbox::connect(config).await.unwrap();
+            let tree = Files::new(&[]).unwrap();
+            let error = sandbox.open(&tree, &spec()).await.map(drop).unwrap_err();
+            assert_eq!(error.code_str(), "not_enforced");
+        });
+        // Nothing that was only begun goes on.
+    })
+    .join_async()
+    .await;
+    for _ in 0..100 {
+        if names(&ground).await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the Pod is still there");
+}
+
 /// Waits for a thread without blocking the runtime on which the cluster is.
 trait JoinAsync {
     async fn join_async(self);
