@@ -32,6 +32,7 @@ async fn without_a_kubeconfig_the_operator_is_asked_for_one() {
 async fn a_missing_right_is_named_with_the_role_that_gives_it() {
     for (verb, resource) in [
         ("create", "pods"),
+        ("get", "pods/exec"),
         ("create", "pods/exec"),
         ("watch", "pods"),
         ("delete", "pods"),
