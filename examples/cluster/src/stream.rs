@@ -23,6 +23,9 @@ use crate::{
     server::{Shared, lines},
 };
 
+/// How long a connection stands whose input nobody takes.
+const STALL: Duration = Duration::from_mins(2);
+
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
@@ -111,7 +114,10 @@ async fn executed(
     tokio::pin!(input, output);
     // A client that has gone takes its streams with it, and not what it has started.
     tokio::select! {
-        () = &mut output => {}
+        () = &mut output => {
+            // What is still under way is not cut off: the client closes, once it has read the end.
+            let _ = tokio::time::timeout(STALL, input).await;
+        }
         is_gone = &mut input => if !is_gone { output.await },
     }
 }
@@ -187,9 +193,13 @@ async fn input(
         };
         match (bytes.first(), stdin.as_mut()) {
             (Some(&STDIN), Some(open)) => {
-                let written = open.write_all(&bytes[1..]).await.is_ok();
-                // A process that does not read any more has closed it.
-                stdin = stdin.filter(|_| written);
+                if open.write_all(&bytes[1..]).await.is_err() {
+                    // A process that does not read any more has closed it. A real server then
+                    // reads no more either, and lets the connection stand for long: a client that
+                    // goes on writing before it reads is stuck.
+                    tokio::time::sleep(STALL).await;
+                    return true;
+                }
             }
             (Some(&CLOSE), _) if can_close && bytes.get(1) == Some(&STDIN) => stdin = None,
             _ => {}

@@ -39,8 +39,8 @@
 //!
 //! # Limits of a Pod
 //! No host paths are shown, no services run beside commands, no egress is given. What the tree and
-//! the temporary folders hold is bounded by eviction, which takes the kubelet some seconds and ends
-//! the session.
+//! the temporary folders hold is bounded by eviction, which takes the kubelet up to a minute or two,
+//! because it looks at volumes once a minute, and ends the session.
 
 mod cluster;
 mod collect;

@@ -285,9 +285,9 @@ async fn much_input_reaches_a_command_whole() {
     let exit = session.run(&command, &mut output, &Cancel::new()).await.unwrap();
     assert_eq!(exit.verdict, ExitVerdict::Exited(0));
     assert!(String::from_utf8_lossy(&output).trim().ends_with(" 300001"), "{output:?}");
-    // A command that does not read its input ends all the same.
+    // A command that does not read its input ends all the same, were it more than all buffers hold.
     let mut deaf = Command::shell("exit 3");
-    deaf.stdin = vec![b'x'; 1 << 20].into();
+    deaf.stdin = vec![b'x'; 16 << 20].into();
     let exit = session.run(&deaf, &mut output, &Cancel::new()).await.unwrap();
     assert_eq!(exit.verdict, ExitVerdict::Exited(3));
     session.close().await.unwrap();

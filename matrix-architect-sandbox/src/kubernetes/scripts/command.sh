@@ -66,10 +66,15 @@ run() {
     exec "$@" 2>&4 3<&- 4>&- 8<&- 9>&-
 }
 
-# Exactly as many bytes as there are: the end of the stream is not the end of the input.
+# Exactly as many bytes as there are: the end of the stream is not the end of the input. What a
+# command does not read is read for it: a real server tells no end before its input is gone.
 feed() {
-    [ "$((input / 4096))" -eq 0 ] || dd bs=4096 count="$((input / 4096))" iflag=fullblock
-    [ "$((input % 4096))" -eq 0 ] || dd bs="$((input % 4096))" count=1 iflag=fullblock
+    left=$input piece=65536
+    while [ "$left" -gt 0 ]; do
+        [ "$left" -ge "$piece" ] || piece=$left
+        dd bs="$piece" count=1 iflag=fullblock || exec >/dev/null
+        left=$((left - piece))
+    done
 }
 
 oom
