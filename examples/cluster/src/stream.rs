@@ -193,7 +193,9 @@ async fn input(
         };
         match (bytes.first(), stdin.as_mut()) {
             (Some(&STDIN), Some(open)) => {
-                if open.write_all(&bytes[1..]).await.is_err() {
+                let is_taken = open.write_all(&bytes[1..]).await.is_ok();
+                stdin = stdin.filter(|_| is_taken);
+                if stdin.is_none() {
                     // A process that does not read any more has closed it. A real server then
                     // reads no more either, and lets the connection stand for long: a client that
                     // goes on writing before it reads is stuck.
