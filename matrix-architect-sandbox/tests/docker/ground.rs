@@ -5,7 +5,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use matrix_architect_core::{
     traits::{Command, Limits, Sandbox},
 };
 use matrix_architect_sandbox::{
-    docker::{DockerConfig, DockerSandbox},
+    docker::{ContainerRuntime, DockerConfig, DockerSandbox},
     egress::ProxyConfig,
 };
 
@@ -33,6 +33,7 @@ const FETCH: &str =
 #[derive(Debug)]
 pub(crate) struct Ground {
     pub(crate) sandbox: DockerSandbox,
+    is_on_gvisor: bool,
     secret: tempfile::NamedTempFile,
 }
 
@@ -50,8 +51,10 @@ impl Ground {
         image::ensure(image::IMAGE, &image::Files::new());
         let secret = tempfile::NamedTempFile::new().unwrap();
         fs::write(&secret, "the host's secret").unwrap();
-        let sandbox = DockerSandbox::connect(change(config())).await.unwrap();
-        Some(Self { sandbox, secret })
+        let config = change(config());
+        let is_on_gvisor = config.runtime == ContainerRuntime::GVisor;
+        let sandbox = DockerSandbox::connect(config).await.unwrap();
+        Some(Self { sandbox, is_on_gvisor, secret })
     }
 
     /// A file of the host's `/tmp` that nobody inside may see.
@@ -81,6 +84,24 @@ pub(crate) fn labelled(label: &str) -> Vec<String> {
     let volumes = docker(&["volume", "ls", "--quiet", "--filter", &filter]);
     let lines = |text: Option<String>| text.unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
     [lines(containers), lines(volumes)].concat()
+}
+
+/// Checks that what has a label is gone or on its way out, and waits until it is out: what the engine was
+/// told to remove by somebody else, such as another test's reaper, it removes by itself.
+pub(crate) fn all_are_gone(label: &str) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let left = labelled(label);
+        // A space is freed when the last container that has it is out.
+        let is_going = |what: &String| what.contains("Removal In Progress") || !what.contains(' ');
+        let on_their_way = left.iter().any(|what| what.contains(' '));
+        assert!(left.iter().all(is_going) && (on_their_way || left.is_empty()), "{left:?}");
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < until, "{left:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[async_trait]
@@ -123,6 +144,11 @@ impl Isolates for Ground {
     fn beyond_its_means(&self) -> Option<(Arc<dyn Sandbox>, Limits)> {
         // A command with a disk of its own: see `refusals`.
         None
+    }
+
+    /// gVisor's kernel does not say that it refused a process.
+    fn tells_refused_processes(&self) -> bool {
+        !self.is_on_gvisor
     }
 
     async fn leftovers(&self) -> Vec<String> {

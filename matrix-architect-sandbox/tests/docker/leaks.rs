@@ -13,7 +13,7 @@ use matrix_architect_core::{
     traits::{Cancel, Command, Fence, Sandbox as _},
 };
 
-use super::ground::{Ground, labelled};
+use super::ground::{Ground, all_are_gone, labelled};
 use crate::{
     alone::{again, is_alone},
     image::docker,
@@ -42,7 +42,7 @@ fn many_sessions_leave_nothing_behind_and_some_are_kept_ready() {
         });
         let Some(label) = label else { return };
         // The last one to go waited for what was kept ready and what was only dropped.
-        assert_eq!(labelled(&label), Vec::<String>::new());
+        all_are_gone(&label);
         assert_eq!(open_descriptors(), before);
     });
 }
@@ -105,10 +105,10 @@ fn what_a_killed_server_leaves_is_reaped_and_what_lives_is_not() {
         }
         let other = Ground::here().await.unwrap();
         assert!(other.sandbox.reap().await.unwrap() >= 1);
-        assert_eq!(labelled(&label), Vec::<String>::new());
+        all_are_gone(&label);
         // Sessions of other tests may have lost their owners meanwhile.
         other.sandbox.reap().await.unwrap();
-        assert_eq!(labelled(&label), Vec::<String>::new());
+        all_are_gone(&label);
         let run = living.run(&Command::shell("true"), &mut Vec::new(), &Cancel::new()).await;
         assert!(run.unwrap().verdict.is_success(), "what lives was reaped");
         living.close().await.unwrap();

@@ -17,7 +17,7 @@ use matrix_architect_core::{
 use matrix_architect_sandbox::docker::{DockerSandbox, doctor};
 
 use super::{
-    ground::{Ground, config, labelled},
+    ground::{Ground, all_are_gone, config},
     relay::{self, Fits},
 };
 use crate::{
@@ -71,7 +71,7 @@ fn a_session_with_a_way_out_leaves_nothing_behind() {
             Some(ground.sandbox.label())
         });
         let Some(label) = label else { return };
-        assert_eq!(labelled(&label), Vec::<String>::new());
+        all_are_gone(&label);
         assert_eq!(open_descriptors(), before.0);
         threads_are(before.1);
     });

@@ -18,7 +18,7 @@ use matrix_architect_core::{
 };
 
 use super::{
-    ground::{Ground, labelled},
+    ground::{Ground, all_are_gone, labelled},
     reach::{threads, threads_are},
 };
 use crate::{
@@ -257,7 +257,7 @@ fn they_leave_no_descriptor_and_no_thread() {
             Some(ground.sandbox.label())
         });
         let Some(label) = label else { return };
-        assert_eq!(labelled(&label), Vec::<String>::new());
+        all_are_gone(&label);
         assert_eq!(open_descriptors(), before.0);
         threads_are(before.1);
     });
