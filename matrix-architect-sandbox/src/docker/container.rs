@@ -22,7 +22,7 @@ use tokio::io::AsyncWrite;
 
 use super::{
     engine::Engine,
-    fault::{fault, is_absent, is_conflict},
+    fault::{fault, is_absent, is_conflict, is_mishap},
 };
 
 /// A container. It is killed and removed when this is dropped, in the background.
@@ -144,7 +144,10 @@ pub(super) async fn remove(docker: &Docker, id: &str) -> std::result::Result<(),
     for _ in 0..TRIES {
         match docker.remove_container(id, Some(options())).await {
             Err(cause) if is_absent(&cause) => return Ok(()),
-            Err(cause) if is_conflict(&cause) => tokio::time::sleep(PAUSE).await,
+            // After a mishap it is still there, and nobody else tries again.
+            Err(cause) if is_conflict(&cause) || is_mishap(&cause) => {
+                tokio::time::sleep(PAUSE).await;
+            }
             other => return other,
         }
     }
@@ -159,9 +162,59 @@ pub(super) async fn remove_volume(
     for _ in 0..TRIES {
         match docker.remove_volume(name, None::<RemoveVolumeOptions>).await {
             Err(cause) if is_absent(&cause) => return Ok(()),
-            Err(cause) if is_conflict(&cause) => tokio::time::sleep(PAUSE).await,
+            // After a mishap it is still there, and nobody else tries again.
+            Err(cause) if is_conflict(&cause) || is_mishap(&cause) => {
+                tokio::time::sleep(PAUSE).await;
+            }
             other => return other,
         }
     }
     docker.remove_volume(name, None::<RemoveVolumeOptions>).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// An engine that is asked to remove something and answers with these, one after the other.
+    fn engine(
+        folder: &std::path::Path,
+        answers: &'static [&str],
+    ) -> (Docker, std::thread::JoinHandle<()>) {
+        let socket = folder.join("engine");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let version = bollard::API_DEFAULT_VERSION;
+        let docker = Docker::connect_with_unix(socket.to_str().unwrap(), 10, version).unwrap();
+        let serving = std::thread::spawn(move || {
+            for answer in answers {
+                let (mut client, _) = listener.accept().unwrap();
+                let mut asked = [0; 4096];
+                let length = client.read(&mut asked).unwrap();
+                assert!(asked[..length].starts_with(b"DELETE "));
+                let rest = "Content-Length: 2\r\nConnection: close\r\n\r\n{}";
+                write!(client, "HTTP/1.1 {answer}\r\nContent-Type: application/json\r\n{rest}")
+                    .unwrap();
+            }
+        });
+        (docker, serving)
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_fails_to_remove_is_removed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = &["500 Internal Server Error", "409 Conflict", "404 Not Found"];
+        let (docker, serving) = engine(folder.path(), answers);
+        remove(&docker, "container").await.unwrap();
+        serving.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_refuses_to_remove_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (docker, serving) = engine(folder.path(), &["400 Bad Request"]);
+        assert!(remove_volume(&docker, "volume").await.is_err());
+        serving.join().unwrap();
+    }
 }

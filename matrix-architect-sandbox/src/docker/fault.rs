@@ -69,3 +69,9 @@ pub(super) const fn is_absent(cause: &EngineError) -> bool {
 pub(super) const fn is_conflict(cause: &EngineError) -> bool {
     matches!(cause, EngineError::DockerResponseServerError { status_code: 409, .. })
 }
+
+/// Whether the engine failed at something itself, such as at removing the files of a container to which
+/// it was still writing.
+pub(super) const fn is_mishap(cause: &EngineError) -> bool {
+    matches!(cause, EngineError::DockerResponseServerError { status_code: 500, .. })
+}
