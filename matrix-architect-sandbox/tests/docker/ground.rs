@@ -70,7 +70,10 @@ pub(crate) fn config() -> DockerConfig {
     DockerConfig::new(image::IMAGE).proxy(proxy)
 }
 
-/// Containers and volumes with a label.
+const BEING_REMOVED: &str = "Removal In Progress";
+
+/// Containers and volumes with a label, but for containers that are gone: the engine may list one for
+/// ever as being removed that it does not know any more.
 pub(crate) fn labelled(label: &str) -> Vec<String> {
     let filter = format!("label={label}");
     let containers = docker(&[
@@ -83,7 +86,13 @@ pub(crate) fn labelled(label: &str) -> Vec<String> {
     ]);
     let volumes = docker(&["volume", "ls", "--quiet", "--filter", &filter]);
     let lines = |text: Option<String>| text.unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
-    [lines(containers), lines(volumes)].concat()
+    let mut left = lines(containers);
+    left.retain(|line| {
+        let id = line.split(' ').next().unwrap();
+        !line.contains(BEING_REMOVED) || docker(&["inspect", "--type", "container", id]).is_some()
+    });
+    left.extend(lines(volumes));
+    left
 }
 
 /// Checks that what has a label is gone or on its way out, and waits until it is out: what the engine was
@@ -93,7 +102,7 @@ pub(crate) fn all_are_gone(label: &str) {
     loop {
         let left = labelled(label);
         // A space is freed when the last container that has it is out.
-        let is_going = |what: &String| what.contains("Removal In Progress") || !what.contains(' ');
+        let is_going = |what: &String| what.contains(BEING_REMOVED) || !what.contains(' ');
         let on_their_way = left.iter().any(|what| what.contains(' '));
         assert!(left.iter().all(is_going) && (on_their_way || left.is_empty()), "{left:?}");
         if left.is_empty() {
